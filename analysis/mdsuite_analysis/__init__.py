@@ -1,0 +1,1 @@
+"""Measurements of molecular dynamics trajectories and of models."""

@@ -1,0 +1,1 @@
+"""An i-PI driver that serves machine-learned interatomic potentials."""

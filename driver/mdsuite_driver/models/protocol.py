@@ -1,0 +1,78 @@
+"""What every model is, whatever it was read from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+class ModelError(Exception):
+    """A model that cannot be loaded, or a configuration that it cannot evaluate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """Atoms at one instant.
+
+    numbers : (n_atoms,) int, atomic numbers
+    positions : (n_atoms, 3) float, Å; may lie outside the cell
+    cell : (3, 3) float, Å, lattice vectors as rows
+    pbc : (3,) bool
+    """
+
+    numbers: IntArray
+    positions: FloatArray
+    cell: FloatArray
+    pbc: tuple[bool, bool, bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What a model says of a configuration, in float64 whatever it computed in.
+
+    energy : float, eV
+    forces : (n_atoms, 3) float, eV/Å
+    virial : (3, 3) float, eV, symmetric, -dE/d(strain), not divided by the volume
+    """
+
+    energy: float
+    forces: FloatArray
+    virial: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """What is known of a model; None where it is not known.
+
+    species : atomic numbers that the model was made for
+    cutoff : float, Å
+    periodic : whether lattice vectors are used; a model without them refuses periodic configurations
+    sha256 : of the weights as stored
+    """
+
+    name: str
+    kind: str
+    dtype: str
+    n_parameters: int | None
+    species: tuple[int, ...] | None
+    cutoff: float | None
+    conservative: bool | None
+    periodic: bool
+    sha256: str
+
+
+class Model(Protocol):
+    """A potential: a card, and energies, forces and virials."""
+
+    @property
+    def card(self) -> ModelCard: ...
+
+    def evaluate(self, configuration: Configuration) -> Evaluation:
+        """Energy, forces and virial; raises ModelError where the configuration is not one it can serve."""
+        ...
