@@ -54,6 +54,7 @@ class ModelCard:
     cutoff : float, Å
     periodic : whether lattice vectors are used; a model without them refuses periodic configurations
     sha256 : of the weights as stored
+    minimum_width : float, Å, perpendicular width below which a periodic cell is refused
     """
 
     name: str
@@ -65,13 +66,16 @@ class ModelCard:
     conservative: bool | None
     periodic: bool
     sha256: str
+    minimum_width: float = 0.0
 
 
 class Model(Protocol):
     """A potential: a card, and energies, forces and virials."""
 
     @property
-    def card(self) -> ModelCard: ...
+    def card(self) -> ModelCard:
+        """What is known of the model."""
+        ...
 
     def evaluate(self, configuration: Configuration) -> Evaluation:
         """Energy, forces and virial; raises ModelError where the configuration is not one it can serve."""

@@ -1,0 +1,101 @@
+"""From the name of a model to the model."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from mdsuite_driver.bundled import bundled_models
+from mdsuite_driver.models.protocol import Model, ModelError
+
+Checkpoint = dict[str, Any]  # whatever a training program stored; each loader checks what it uses
+Loader = Callable[[str, Checkpoint, str], Model]
+
+
+def load(source: str, *, trust: bool = False) -> Model:
+    """The model named by a path, a bundled name, or ``ase:MODULE_OR_FILE.py:FACTORY?key=value``.
+
+    Code and pickles from files run only with `trust`. Raises ModelError saying what was wanted, what came and what
+    to do.
+    """
+    if source.startswith("ase:"):
+        from mdsuite_driver.models.ase_calculator import load_ase_calculator  # noqa: PLC0415  ase is slow to import
+
+        return load_ase_calculator(source, trust=trust)
+    path = resolve(source)
+    name = source if source in bundled_models() else path.stem
+    checkpoint = _read(path, trust=trust)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return _loader(path, checkpoint)(name, checkpoint, sha256)
+
+
+def resolve(source: str) -> Path:
+    """The file of a model; raises ModelError if there is none that can be read."""
+    path = bundled_models().get(source, Path(source))
+    if path.is_file():
+        return path
+    if path.exists():
+        raise ModelError(f"wanted a model file, but {source} is a folder")
+    near = difflib.get_close_matches(source, bundled_models(), n=1)
+    hint = f"did you mean {near[0]}?" if near else f"bundled models are {', '.join(bundled_models())}"
+    raise ModelError(f"wanted a model, but there is no file {source}; {hint}")
+
+
+def _read(path: Path, *, trust: bool) -> Checkpoint:
+    import torch  # noqa: PLC0415  takes seconds
+
+    if _is_torchscript(path):
+        raise ModelError(f"{path} is a TorchScript archive, which is not served; give a checkpoint")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=not trust)
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{path} is not a checkpoint of plain tensors: reading it would run code stored in it. If you trust its "
+            f"origin, say so with --trust ({_first_line(error)})"
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read as a PyTorch checkpoint: {_first_line(error)}") from error
+    if not isinstance(checkpoint, dict):
+        raise ModelError(f"wanted a checkpoint that is a dictionary, but {path} holds a {type(checkpoint).__name__}")
+    return checkpoint
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def _loader(path: Path, checkpoint: Checkpoint) -> Loader:
+    if "format" in checkpoint:
+        if checkpoint["format"] not in FORMATS:
+            raise ModelError(f"{path} has the format {checkpoint['format']!r}; known are {', '.join(FORMATS)}")
+        return FORMATS[checkpoint["format"]]
+    return _seed_student
+
+
+def _painn(name: str, checkpoint: Checkpoint, sha256: str) -> Model:
+    from mdsuite_driver.models.painn import load_painn  # noqa: PLC0415
+
+    return load_painn(name, checkpoint, sha256)
+
+
+def _seed_student(name: str, checkpoint: Checkpoint, sha256: str) -> Model:
+    from mdsuite_driver.models.seed_student import load_seed_student  # noqa: PLC0415
+
+    return load_seed_student(name, checkpoint, sha256)
+
+
+FORMATS: Mapping[str, Loader] = MappingProxyType({"mdsuite-painn/1": _painn})
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

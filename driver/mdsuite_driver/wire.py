@@ -1,0 +1,137 @@
+"""The i-PI protocol as bytes, and the only place that knows of Bohr and Hartree.
+
+Sizes, order and meaning follow i-PI's ``interfaces/sockets.py`` (doi:10.1063/5.0215869): no magic, no version,
+native byte order, ASCII headers padded to twelve bytes, int32 counts, float64 values in atomic units. The cell
+travels with the lattice vectors as columns. The virial is -dE/d(strain), not divided by the volume.
+
+Decoders take ``receive``, a callable that returns exactly the number of bytes asked for.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import numpy as np
+from scipy.constants import physical_constants
+
+from mdsuite_driver.models.protocol import Evaluation, FloatArray
+
+BOHR = physical_constants["Bohr radius"][0] * 1e10  # Å
+HARTREE = physical_constants["Hartree energy in eV"][0]  # eV
+
+HEADER_SIZE = 12
+MAX_ATOMS = 10_000_000
+MAX_TEXT = 64 * 1024 * 1024
+
+STATUS, INIT, POSDATA, GETFORCE, EXIT = "STATUS", "INIT", "POSDATA", "GETFORCE", "EXIT"
+NEEDINIT, READY, HAVEDATA, FORCEREADY = "NEEDINIT", "READY", "HAVEDATA", "FORCEREADY"
+
+Receive = Callable[[int], bytes]
+
+
+class WireError(Exception):
+    """Bytes that are not the i-PI protocol."""
+
+
+def header(word: str) -> bytes:
+    """A message's name, padded to twelve bytes."""
+    return word.encode("ascii").ljust(HEADER_SIZE)
+
+
+def read_header(receive: Receive) -> str:
+    """The next message's name; raises WireError for bytes that are not text."""
+    raw = receive(HEADER_SIZE)
+    try:
+        return raw.decode("ascii").rstrip()
+    except UnicodeDecodeError as error:
+        raise WireError(f"expected a header of {HEADER_SIZE} ASCII bytes, got {raw!r}") from error
+
+
+def encode_init(bead: int, text: str) -> bytes:
+    """INIT: the replica's index and a free text."""
+    data = text.encode()
+    return header(INIT) + struct.pack("<ii", bead, len(data)) + data
+
+
+def read_init(receive: Receive) -> tuple[int, str]:
+    """What follows an INIT header."""
+    bead = _int32(receive)
+    return bead, _text(receive, "INIT")
+
+
+def encode_positions(cell: FloatArray, positions: FloatArray) -> bytes:
+    """POSDATA from a cell (3, 3) with lattice vectors as rows, Å, and positions (n_atoms, 3), Å."""
+    columns = np.asarray(cell, dtype=float).T / BOHR
+    inverse = np.asarray(np.linalg.inv(columns), dtype=float)
+    n_atoms = struct.pack("<i", len(positions))
+    return header(POSDATA) + _bytes(columns) + _bytes(inverse) + n_atoms + _bytes(positions / BOHR)
+
+
+def read_positions(receive: Receive) -> tuple[FloatArray, FloatArray]:
+    """What follows a POSDATA header: cell (3, 3) rows, Å, and positions (n_atoms, 3), Å.
+
+    The inverse cell is read and ignored: peers disagree on whether it is transposed.
+    """
+    columns = _doubles(receive, (3, 3))
+    _doubles(receive, (3, 3))
+    n_atoms = _count(receive, "POSDATA")
+    return np.ascontiguousarray(columns.T) * BOHR, _doubles(receive, (n_atoms, 3)) * BOHR
+
+
+def encode_evaluation(evaluation: Evaluation, extras: str = "") -> bytes:
+    """FORCEREADY; empty extras are sent as one NUL byte because some peers stumble over an empty read."""
+    text = extras.encode() or b"\0"
+    return b"".join(
+        [
+            header(FORCEREADY),
+            struct.pack("<di", evaluation.energy / HARTREE, len(evaluation.forces)),
+            _bytes(evaluation.forces * (BOHR / HARTREE)),
+            _bytes(evaluation.virial / HARTREE),
+            struct.pack("<i", len(text)),
+            text,
+        ]
+    )
+
+
+def read_evaluation(receive: Receive) -> tuple[Evaluation, str]:
+    """What follows a FORCEREADY header: the evaluation and the extras."""
+    (energy,) = struct.unpack("<d", receive(8))
+    n_atoms = _count(receive, "FORCEREADY")
+    forces = _doubles(receive, (n_atoms, 3)) * (HARTREE / BOHR)
+    virial = symmetric(_doubles(receive, (3, 3))) * HARTREE
+    return Evaluation(energy=energy * HARTREE, forces=forces, virial=virial), _text(receive, "FORCEREADY").strip("\0")
+
+
+def symmetric(virial: FloatArray) -> FloatArray:
+    """A full symmetric virial (3, 3) from a full one or from its upper triangle, which some peers send alone."""
+    lower = np.tril(virial, -1)
+    if not lower.any():
+        return np.asarray(virial + np.triu(virial, 1).T)
+    return np.asarray(0.5 * (virial + virial.T))
+
+
+def _bytes(values: FloatArray) -> bytes:
+    return np.ascontiguousarray(values, dtype="<f8").tobytes()
+
+
+def _doubles(receive: Receive, shape: tuple[int, ...]) -> FloatArray:
+    return np.frombuffer(receive(8 * int(np.prod(shape))), dtype="<f8").reshape(shape)
+
+
+def _int32(receive: Receive) -> int:
+    return int(struct.unpack("<i", receive(4))[0])
+
+
+def _count(receive: Receive, message: str) -> int:
+    n_atoms = _int32(receive)
+    if not 0 < n_atoms <= MAX_ATOMS:
+        raise WireError(f"{message} must carry between 1 and {MAX_ATOMS} atoms, got {n_atoms}")
+    return n_atoms
+
+
+def _text(receive: Receive, message: str) -> str:
+    length = _int32(receive)
+    if not 0 <= length <= MAX_TEXT:
+        raise WireError(f"{message} must carry a text of 0 to {MAX_TEXT} bytes, got {length}")
+    return receive(length).decode(errors="replace")

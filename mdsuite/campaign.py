@@ -1,0 +1,125 @@
+"""A campaign as its user writes it: TOML or flags."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mdsuite.errors import InputError
+from mdsuite_driver.bundled import inputs_folder
+
+QUICK_START = "quick-start"
+
+
+class Section(BaseModel):
+    """A table of a campaign; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Dynamics(Section):
+    """How every run is integrated."""
+
+    ensemble: Literal["nve"] = "nve"
+    time_ps: float = Field(10.0, gt=0, allow_inf_nan=False)
+    timestep_fs: float = Field(0.5, gt=0, allow_inf_nan=False)
+    temperature_K: float = Field(300.0, gt=0, allow_inf_nan=False)  # noqa: N815  the unit's symbol
+    velocities: Literal["maxwell", "file"] = "maxwell"
+    replicas: int = Field(4, ge=1)
+    seed: int = Field(0, ge=0)
+    frame_steps: int = Field(20, ge=1)
+    chunk_steps: int = Field(1000, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_replica_of_a_file(cls, values: Any) -> Any:  # not yet validated
+        if isinstance(values, dict) and values.get("velocities") == "file":
+            return {"replicas": 1, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Dynamics:
+        if self.velocities == "file" and self.replicas > 1:
+            raise ValueError(f"velocities from a file make all {self.replicas} replicas the same; ask for one")
+        if self.chunk_steps % self.frame_steps:
+            raise ValueError(f"chunk_steps {self.chunk_steps} is not a multiple of frame_steps {self.frame_steps}")
+        if self.n_steps < 1:
+            raise ValueError(f"time_ps {self.time_ps} is less than one step of {self.timestep_fs} fs")
+        return self
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps of a run."""
+        return round(self.time_ps * 1000.0 / self.timestep_fs)
+
+
+class Campaign(Section):
+    """Models × structures × replicas, one engine, one profile of criteria."""
+
+    engine: Literal["lammps"] = "lammps"
+    profile: str = "production-nve"
+    models: list[str] = Field(min_length=1)
+    structures: list[str] = Field(min_length=1)
+    trust: bool = False
+    threads: int = Field(1, ge=1)
+    dynamics: Dynamics = Dynamics()
+
+
+def read_campaign(file: Path | None, overrides: Mapping[str, Any], dynamics: Mapping[str, Any]) -> Campaign:
+    """A campaign from a file, from flags, or from a file with some of its values replaced by flags.
+
+    With neither, the bundled quick-start. Raises InputError naming the key, and the nearest valid one.
+    """
+    named = "models" in overrides or "structures" in overrides
+    if file is None and not named:
+        file = inputs_folder() / "campaigns" / f"{QUICK_START}.toml"
+    content = _read_toml(file) if file else {}
+    content = {**content, **overrides, "dynamics": {**content.get("dynamics", {}), **dynamics}}
+    if file is None:
+        _require_names(content)
+    return _validated(content, str(file or "the flags"))
+
+
+def _require_names(content: Mapping[str, Any]) -> None:
+    for key, flag in (("models", "--model"), ("structures", "--structure")):
+        if not content.get(key):
+            raise InputError(f"wanted a campaign file, or --model and --structure; {flag} is missing")
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except FileNotFoundError as error:
+        raise InputError(f"wanted a campaign, but there is no file {file}") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{file} is not readable TOML: {error}") from error
+
+
+def _validated(content: Mapping[str, Any], origin: str) -> Campaign:
+    try:
+        return Campaign.model_validate(content)
+    except ValidationError as error:
+        raise InputError("\n".join(f"{origin}: {line}" for line in _explained(error))) from error
+
+
+def _explained(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors():
+        where = [str(part) for part in problem["loc"]]
+        if problem["type"] == "extra_forbidden":
+            yield _unknown_key(where)
+        elif problem["type"] == "value_error":
+            yield str(problem["ctx"]["error"])
+        else:
+            yield f"{'.'.join(where)}: {problem['msg']}, got {problem['input']!r}"
+
+
+def _unknown_key(where: list[str]) -> str:
+    section = Dynamics if where[0] == "dynamics" and len(where) > 1 else Campaign
+    near = difflib.get_close_matches(where[-1], section.model_fields, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"valid keys are {', '.join(section.model_fields)}"
+    return f"unknown key {'.'.join(where)}; {hint}"

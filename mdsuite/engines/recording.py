@@ -1,0 +1,130 @@
+"""The recording of a run: H5MD segments that are whole or absent.
+
+Layout of a segment (H5MD 1.1, doi:10.1016/j.cpc.2014.01.018): frames under /particles/trajectory, their energies under
+/observables/trajectory, the energies of every step under /parameters/every_step. All in eV, Å, ps, amu, K and float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from mdsuite import __version__
+from mdsuite.files import whole
+from mdsuite.run import FloatArray, IntArray, Run
+
+SERIES = ("potential_energy", "kinetic_energy", "total_energy", "temperature")
+UNITS = {"potential_energy": "eV", "kinetic_energy": "eV", "total_energy": "eV", "temperature": "K"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """Atoms at one recorded step: positions (Å, not wrapped), velocities (Å/ps), forces (eV/Å), each (n_atoms, 3)."""
+
+    step: int
+    cell: FloatArray
+    positions: FloatArray
+    velocities: FloatArray
+    forces: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A chunk of a run: its frames, and potential and kinetic energy (eV) of each of its steps."""
+
+    frames: list[Frame] = field(default_factory=list)
+    step: IntArray
+    potential_energy: FloatArray
+    kinetic_energy: FloatArray
+
+
+def segment_path(folder: Path, index: int) -> Path:
+    """Where a segment of a run belongs."""
+    return folder / "segments" / f"{index:06d}.h5md"
+
+
+def n_segments(folder: Path) -> int:
+    """How many segments a run has so far, counted without a gap."""
+    index = 0
+    while segment_path(folder, index).exists():
+        index += 1
+    return index
+
+
+def last_step(folder: Path) -> int | None:
+    """The last recorded step of a run, or None."""
+    n = n_segments(folder)
+    if n == 0:
+        return None
+    with h5py.File(segment_path(folder, n - 1)) as file:
+        return int(file["parameters/every_step/step"][-1])
+
+
+def write_segment(path: Path, run: Run, segment: Segment) -> None:
+    """Write one segment, whole or not at all."""
+    path.parent.mkdir(exist_ok=True)
+    with whole(path) as temporary, h5py.File(temporary, "w") as file:
+        _write_header(file)
+        _write_every_step(file.create_group("parameters/every_step"), run, segment)
+        _write_particles(file.create_group("particles/trajectory"), run, segment.frames)
+        _write_observables(file.create_group("observables/trajectory"), run, segment)
+
+
+def _write_header(file: h5py.File) -> None:
+    header = file.create_group("h5md")
+    header.attrs["version"] = np.array([1, 1])
+    header.create_group("author").attrs["name"] = "mdsuite"
+    creator = header.create_group("creator")
+    creator.attrs["name"] = "mdsuite"
+    creator.attrs["version"] = __version__
+
+
+def _series(run: Run, segment: Segment) -> dict[str, FloatArray]:
+    return {
+        "potential_energy": segment.potential_energy,
+        "kinetic_energy": segment.kinetic_energy,
+        "total_energy": segment.potential_energy + segment.kinetic_energy,
+        "temperature": run.start.temperature(segment.kinetic_energy),
+    }
+
+
+def _write_every_step(group: h5py.Group, run: Run, segment: Segment) -> None:
+    group["step"] = segment.step
+    group["time"] = segment.step * run.timestep
+    group["time"].attrs["unit"] = "ps"
+    for name, values in _series(run, segment).items():
+        group[name] = values
+        group[name].attrs["unit"] = UNITS[name]
+
+
+def _write_observables(group: h5py.Group, run: Run, segment: Segment) -> None:
+    steps = np.array([frame.step for frame in segment.frames])
+    rows = np.searchsorted(segment.step, steps)
+    for name, values in _series(run, segment).items():
+        _element(group, name, UNITS[name], run, segment.frames, values[rows])
+
+
+def _write_particles(group: h5py.Group, run: Run, frames: list[Frame]) -> None:
+    start = run.start
+    group["species"] = start.numbers
+    group["mass"] = start.masses
+    box = group.create_group("box")
+    box.attrs["dimension"] = 3
+    box.attrs["boundary"] = ["periodic" if periodic else "none" for periodic in start.pbc]
+    if any(start.pbc):
+        _element(box, "edges", "Angstrom", run, frames, np.array([frame.cell for frame in frames]))
+    _element(group, "position", "Angstrom", run, frames, np.array([frame.positions for frame in frames]))
+    _element(group, "velocity", "Angstrom ps-1", run, frames, np.array([frame.velocities for frame in frames]))
+    _element(group, "force", "eV Angstrom-1", run, frames, np.array([frame.forces for frame in frames]))
+
+
+def _element(group: h5py.Group, name: str, unit: str, run: Run, frames: list[Frame], values: FloatArray) -> None:
+    element = group.create_group(name)
+    element["step"] = np.array([frame.step for frame in frames])
+    element["time"] = element["step"][:] * run.timestep
+    element["time"].attrs["unit"] = "ps"
+    element["value"] = values
+    element["value"].attrs["unit"] = unit

@@ -1,0 +1,1 @@
+"""Where and how runs are carried out."""

@@ -1,0 +1,212 @@
+"""From a campaign to its runs, with everything checked that can be checked before the first step."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase.data import chemical_symbols
+
+from mdsuite.campaign import Campaign
+from mdsuite.errors import InputError
+from mdsuite.files import write_json
+from mdsuite.run import Run, Start, write_run
+from mdsuite.structures import file_velocities, maxwell_velocities, perpendicular_widths, read_structure
+from mdsuite_driver.models.load import load, resolve
+from mdsuite_driver.models.protocol import ModelCard, ModelError
+
+MANIFEST = "campaign.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A campaign's runs and what is known of its models."""
+
+    campaign: Campaign
+    cards: tuple[ModelCard, ...]
+    runs: tuple[Run, ...]
+
+    def folder(self, output: Path, run: Run) -> Path:
+        """Where a run lives."""
+        return output / "runs" / run.id
+
+
+def make_plan(campaign: Campaign, beside: Path | None = None) -> Plan:
+    """All runs of a campaign; relative paths are taken from the folder `beside`, where given.
+
+    Raises InputError for models that cannot be loaded, structures that cannot be read, and pairs of them that do not
+    go together.
+    """
+    sources = [_located(source, beside) for source in campaign.models]
+    cards = [_card(source, trust=campaign.trust) for source in sources]
+    _require_distinct([card.sha256 for card in cards], campaign.models, "models")
+    structures = [read_structure(source, beside) for source in campaign.structures]
+    for card in cards:
+        for atoms, name in zip(structures, campaign.structures, strict=True):
+            require_supported(card, atoms, name)
+    names = _names(campaign.structures)
+    runs = [
+        _run(campaign, source, card, name, start, replica)
+        for source, card in zip(sources, cards, strict=True)
+        for name, atoms, text in zip(names, structures, campaign.structures, strict=True)
+        for replica, start in _starts(campaign, atoms, text)
+    ]
+    _require_distinct([run.id for run in runs], [run.structure for run in runs], "structures")
+    return Plan(campaign, tuple(cards), tuple(runs))
+
+
+def require_supported(card: ModelCard, atoms: Any, name: str) -> None:
+    """Raise InputError where a model was not made for a structure: elements, periodicity, thin cells."""
+    if card.species is not None:
+        unknown = sorted(set(atoms.numbers.tolist()) - set(card.species))
+        if unknown:
+            raise InputError(
+                f"{card.name} has never seen {_symbols(unknown)}, which {name} contains; it knows "
+                f"{_symbols(list(card.species))}. Choose another model or structure"
+            )
+    if atoms.pbc.any() and not card.periodic:
+        raise InputError(f"{card.name} has no periodic boundaries, but {name} is periodic; set its pbc to 'F F F'")
+    if atoms.pbc.any():
+        _require_width(card, atoms, name)
+
+
+def _require_width(card: ModelCard, atoms: Any, name: str) -> None:
+    widths = perpendicular_widths(np.asarray(atoms.cell.complete()[:]))[atoms.pbc]
+    if widths.min() < card.minimum_width:
+        raise InputError(
+            f"the periodic cell of {name} is {widths.min():.2f} Å thick, {card.name} supports {card.minimum_width:g} Å "
+            "or more; repeat the cell"
+        )
+
+
+def claim(plan: Plan, output: Path) -> None:
+    """Make the output folder this campaign's, and put every run into it.
+
+    A folder that holds some of the campaign's runs is taken up; raises InputError for one that holds anything else,
+    and for one that cannot be written.
+    """
+    manifest = output / MANIFEST
+    wanted = {run.id for run in plan.runs}
+    with _as_input_error(output):
+        if manifest.exists():
+            _require_ours(manifest, wanted)
+        elif output.exists() and any(output.iterdir()):
+            raise InputError(f"{output} is neither empty nor an mdsuite campaign; give another --output")
+        output.mkdir(parents=True, exist_ok=True)
+        for run in plan.runs:
+            write_run(run, plan.folder(output, run))
+        write_json(manifest, {"schema": "mdsuite-campaign/1", "runs": sorted(wanted)})
+
+
+def _require_ours(manifest: Path, wanted: set[str]) -> None:
+    import json  # noqa: PLC0415
+
+    held = set(json.loads(manifest.read_text())["runs"])
+    foreign = held - wanted
+    if foreign:
+        raise InputError(
+            f"{manifest.parent} belongs to another campaign: {len(foreign)} of its {len(held)} runs are not in this "
+            "one (model, structure, engine, timestep, temperature or seed differ); give another --output"
+        )
+
+
+@contextlib.contextmanager
+def _as_input_error(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{output} cannot be written: {error.strerror or error}; give another --output") from error
+    except (ValueError, KeyError) as error:
+        raise InputError(str(error)) from error
+
+
+def _located(source: str, beside: Path | None) -> str:
+    """An absolute source, since the driver runs elsewhere; names and modules stay what they are."""
+    if source.startswith("ase:"):
+        location, colon, factory = source.removeprefix("ase:").rpartition(":")
+        if location.endswith(".py"):
+            return f"ase:{_absolute(location, beside)}{colon}{factory}"
+        return source
+    try:
+        if beside is not None and not Path(source).is_absolute() and (beside / source).is_file():
+            return _absolute(source, beside)
+        return str(resolve(source).resolve())
+    except ModelError as error:
+        raise InputError(str(error)) from error
+
+
+def _absolute(path: str, beside: Path | None) -> str:
+    return str(((beside or Path()) / path).resolve())
+
+
+def _card(source: str, *, trust: bool) -> ModelCard:
+    try:
+        return load(source, trust=trust).card
+    except ModelError as error:
+        raise InputError(str(error)) from error
+
+
+def _starts(campaign: Campaign, atoms: Any, text: str) -> Iterator[tuple[int, Start]]:
+    dynamics = campaign.dynamics
+    masses = np.asarray(atoms.get_masses(), dtype=float)
+    for replica in range(dynamics.replicas):
+        if dynamics.velocities == "file":
+            velocities = file_velocities(atoms, text)
+        else:
+            velocities = maxwell_velocities(masses, dynamics.temperature_K, [dynamics.seed, replica])
+        yield replica, Start(
+            numbers=np.asarray(atoms.numbers, dtype=np.int64),
+            masses=masses,
+            positions=np.array(atoms.positions, dtype=float),
+            velocities=velocities,
+            cell=np.array(atoms.cell[:], dtype=float),
+            pbc=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
+        )
+
+
+def _run(campaign: Campaign, source: str, card: ModelCard, structure: str, start: Start, replica: int) -> Run:
+    dynamics = campaign.dynamics
+    return Run(
+        model=source,
+        model_name=card.name,
+        model_sha256=card.sha256,
+        trust=campaign.trust,
+        structure=structure,
+        engine=campaign.engine,
+        ensemble=dynamics.ensemble,
+        timestep=dynamics.timestep_fs * 1e-3,
+        n_steps=dynamics.n_steps,
+        chunk_steps=dynamics.chunk_steps,
+        frame_steps=dynamics.frame_steps,
+        temperature=dynamics.temperature_K,
+        replica=replica,
+        velocity_seed=None if dynamics.velocities == "file" else dynamics.seed,
+        threads=campaign.threads,
+        start=start,
+    )
+
+
+def _names(sources: Sequence[str]) -> list[str]:
+    """Short names of structures: the file's stem, or all of the source where stems coincide."""
+    stems = [Path(source).stem for source in sources]
+    counts = Counter(stems)
+    return [stem if counts[stem] == 1 else source for stem, source in zip(stems, sources, strict=True)]
+
+
+def _require_distinct(keys: Sequence[str], names: Sequence[str], what: str) -> None:
+    first: dict[str, str] = {}
+    for key, name in zip(keys, names, strict=True):
+        if key in first:
+            raise InputError(f"the {what} {first[key]} and {name} are the same; name each once")
+        first[key] = name
+
+
+def _symbols(numbers: list[int]) -> str:
+    if len(numbers) > 20:
+        return f"{chemical_symbols[numbers[0]]} to {chemical_symbols[numbers[-1]]}"
+    return ", ".join(chemical_symbols[z] for z in numbers)

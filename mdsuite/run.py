@@ -1,0 +1,146 @@
+"""A run: one trajectory, identified by the hash of its content, kept in a folder of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdsuite.constants import BOLTZMANN, KINETIC
+from mdsuite.files import whole, write_json
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where a trajectory begins.
+
+    numbers : (n_atoms,) int
+    masses : (n_atoms,) float, amu
+    positions : (n_atoms, 3) float, Å
+    velocities : (n_atoms, 3) float, Å/ps
+    cell : (3, 3) float, Å, rows; rows of directions that are not periodic may be zero
+    pbc : three booleans
+    """
+
+    numbers: IntArray
+    masses: FloatArray
+    positions: FloatArray
+    velocities: FloatArray
+    cell: FloatArray
+    pbc: tuple[bool, bool, bool]
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms."""
+        return len(self.numbers)
+
+    @property
+    def kinetic_energy(self) -> float:
+        """eV."""
+        return float(0.5 * KINETIC * (self.masses[:, None] * self.velocities**2).sum())
+
+    @property
+    def n_dof(self) -> int:
+        """Degrees of freedom of the kinetic energy: three fewer where the centre of mass is at rest."""
+        momentum = self.masses @ self.velocities
+        of_centre = 0.5 * KINETIC * float(momentum @ momentum) / float(self.masses.sum())
+        at_rest = of_centre <= 1e-6 * self.kinetic_energy
+        return 3 * self.n_atoms - (3 if at_rest else 0)
+
+    def temperature(self, kinetic_energy: FloatArray) -> FloatArray:
+        """K, from kinetic energies in eV."""
+        return 2.0 * kinetic_energy / (self.n_dof * BOLTZMANN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One trajectory to be integrated.
+
+    model : path, bundled name or ``ase:`` source that the driver is given
+    timestep : float, ps
+    chunk_steps : a restart file and a segment of the recording are written every so many steps
+    frame_steps : a frame is recorded every so many steps; divides chunk_steps
+    temperature : float, K, what the velocities were drawn for
+    """
+
+    model: str
+    model_name: str
+    model_sha256: str
+    trust: bool
+    structure: str
+    engine: str
+    ensemble: str
+    timestep: float
+    n_steps: int
+    chunk_steps: int
+    frame_steps: int
+    temperature: float
+    replica: int
+    velocity_seed: int | None
+    threads: int
+    start: Start
+
+    @property
+    def id(self) -> str:
+        """Hash of everything that decides the trajectory; its length is left out, so that a run can be extended."""
+        facts = {key: value for key, value in _facts(self).items() if key not in _NOT_IDENTITY}
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+        for array in _arrays(self.start).values():
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
+
+    @property
+    def duration(self) -> float:
+        """ps."""
+        return self.n_steps * self.timestep
+
+
+_NOT_IDENTITY = ("model", "model_name", "trust", "n_steps", "threads", "replica")
+_ARRAYS = ("numbers", "masses", "positions", "velocities", "cell", "pbc")
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    return {f.name: getattr(run, f.name) for f in dataclasses.fields(run) if f.name != "start"}
+
+
+def _arrays(start: Start) -> dict[str, NDArray[Any]]:
+    return {name: np.asarray(getattr(start, name)) for name in _ARRAYS}
+
+
+def write_run(run: Run, folder: Path) -> None:
+    """Put a run into its folder; a run of the same content there may be extended.
+
+    Raises ValueError if the folder holds another run, or a longer one.
+    """
+    if (folder / "run.json").exists():
+        existing = read_run(folder)
+        if existing.id != run.id:
+            raise ValueError(f"{folder} holds run {existing.id}, not {run.id}; give another output folder")
+        if existing.n_steps > run.n_steps:
+            raise ValueError(
+                f"{folder} already holds {existing.duration:g} ps, {run.duration:g} ps were asked for; "
+                "ask for at least as much or give another output folder"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole(folder / "start.npz") as temporary, temporary.open("wb") as file:
+        np.savez(file, **_arrays(run.start))  # type: ignore[arg-type]  # its stub forbids any keyword
+    write_json(folder / "run.json", {"id": run.id, **_facts(run)})
+
+
+def read_run(folder: Path) -> Run:
+    """The run in a folder; raises FileNotFoundError if there is none."""
+    facts = json.loads((folder / "run.json").read_text())
+    facts.pop("id")
+    with np.load(folder / "start.npz") as arrays:
+        content = {name: arrays[name] for name in _ARRAYS}
+    first, second, third = (bool(periodic) for periodic in content.pop("pbc"))
+    return Run(**facts, start=Start(**content, pbc=(first, second, third)))
