@@ -26,14 +26,14 @@ class Dynamics(Section):
     """How every run is integrated."""
 
     ensemble: Literal["nve"] = "nve"
-    time_ps: float = Field(10.0, gt=0, allow_inf_nan=False)
-    timestep_fs: float = Field(0.5, gt=0, allow_inf_nan=False)
-    temperature_K: float = Field(300.0, gt=0, allow_inf_nan=False)  # noqa: N815  the unit's symbol
+    time_ps: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    timestep_fs: float = Field(default=0.5, gt=0, allow_inf_nan=False)
+    temperature_K: float = Field(default=300.0, gt=0, allow_inf_nan=False)  # noqa: N815  the unit's symbol
     velocities: Literal["maxwell", "file"] = "maxwell"
-    replicas: int = Field(4, ge=1)
-    seed: int = Field(0, ge=0)
-    frame_steps: int = Field(20, ge=1)
-    chunk_steps: int = Field(1000, ge=1)
+    replicas: int = Field(default=4, ge=1)
+    seed: int = Field(default=0, ge=0)
+    frame_steps: int = Field(default=20, ge=1)
+    chunk_steps: int = Field(default=1000, ge=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -66,7 +66,7 @@ class Campaign(Section):
     models: list[str] = Field(min_length=1)
     structures: list[str] = Field(min_length=1)
     trust: bool = False
-    threads: int = Field(1, ge=1)
+    threads: int = Field(default=1, ge=1)
     dynamics: Dynamics = Dynamics()
 
 

@@ -8,6 +8,4 @@ from scipy.constants import physical_constants
 CODATA = f"CODATA 2022 as in scipy {scipy.__version__}" if scipy.__version__ >= "1.15" else f"scipy {scipy.__version__}"
 BOLTZMANN = physical_constants["Boltzmann constant in eV/K"][0]  # eV/K
 # amu Å²/ps² in eV
-KINETIC = (
-    physical_constants["atomic mass constant"][0] * 1e4 / physical_constants["electron volt"][0]
-)
+KINETIC = physical_constants["atomic mass constant"][0] * 1e4 / physical_constants["electron volt"][0]

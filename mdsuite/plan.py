@@ -159,13 +159,16 @@ def _starts(campaign: Campaign, atoms: Any, text: str) -> Iterator[tuple[int, St
             velocities = file_velocities(atoms, text)
         else:
             velocities = maxwell_velocities(masses, dynamics.temperature_K, [dynamics.seed, replica])
-        yield replica, Start(
-            numbers=np.asarray(atoms.numbers, dtype=np.int64),
-            masses=masses,
-            positions=np.array(atoms.positions, dtype=float),
-            velocities=velocities,
-            cell=np.array(atoms.cell[:], dtype=float),
-            pbc=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
+        yield (
+            replica,
+            Start(
+                numbers=np.asarray(atoms.numbers, dtype=np.int64),
+                masses=masses,
+                positions=np.array(atoms.positions, dtype=float),
+                velocities=velocities,
+                cell=np.array(atoms.cell[:], dtype=float),
+                pbc=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
+            ),
         )
 
 

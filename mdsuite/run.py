@@ -45,7 +45,7 @@ class Start:
 
     @property
     def kinetic_energy(self) -> float:
-        """eV."""
+        """Of the start, eV."""
         return float(0.5 * KINETIC * (self.masses[:, None] * self.velocities**2).sum())
 
     @property
@@ -100,7 +100,7 @@ class Run:
 
     @property
     def duration(self) -> float:
-        """ps."""
+        """Length of the trajectory, ps."""
         return self.n_steps * self.timestep
 
 

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from mdsuite_driver.client import NOT_FINITE, NotFiniteError, Species, serve
 from mdsuite_driver.stream import connect
 
 
@@ -32,6 +33,8 @@ def main(
 ) -> None:
     """Serve a model to an i-PI server until it says EXIT or closes.
 
+    Exit codes: 0 served to the end, 1 an error, 2 bad input, 3 the model's answer was not finite.
+
     Example, for i-PI with <ffsocket mode='unix'> <address>water</address>:
 
         mdsuite-driver --model painn-ultra-tiny --unix water --structure start.xyz
@@ -41,6 +44,9 @@ def main(
         n_evaluations = _run(address, model, structure, threads=threads, patience=patience_s, trust=trust)
     except KeyboardInterrupt:
         sys.exit(130)
+    except NotFiniteError as error:
+        click.echo(str(error), err=True)
+        sys.exit(NOT_FINITE)
     click.echo(f"served {n_evaluations} evaluations")
 
 
@@ -57,7 +63,6 @@ def _run(
 ) -> int:
     import torch  # noqa: PLC0415  takes seconds, --help should not
 
-    from mdsuite_driver.client import serve  # noqa: PLC0415
     from mdsuite_driver.models.load import load  # noqa: PLC0415
     from mdsuite_driver.models.protocol import ModelError  # noqa: PLC0415
 
@@ -74,12 +79,10 @@ def _run(
         stream.close()
 
 
-def _species(structure: str | None):  # type: ignore[no-untyped-def]  # its type is imported late
+def _species(structure: str | None) -> Species | None:
     if structure is None:
         return None
     import ase.io  # noqa: PLC0415
-
-    from mdsuite_driver.client import Species  # noqa: PLC0415
 
     atoms = ase.io.read(structure)
     first, second, third = (bool(periodic) for periodic in atoms.pbc)

@@ -14,6 +14,8 @@ from mdsuite_driver.models.protocol import Configuration, Evaluation, IntArray, 
 from mdsuite_driver.stream import PeerClosedError, Stream
 from mdsuite_driver.wire import WireError
 
+NOT_FINITE = 3  # the exit code of a driver whose model answered with NaN or infinity
+
 
 @dataclass(frozen=True, slots=True)
 class Species:
@@ -23,7 +25,7 @@ class Species:
     pbc: tuple[bool, bool, bool]
 
 
-class NotFiniteError(Exception):
+class NotFiniteError(ArithmeticError):
     """The model answered with NaN or infinity."""
 
 
@@ -134,4 +136,6 @@ def require_finite(evaluation: Evaluation, n: int) -> None:
     if len(bad):
         raise NotFiniteError(f"evaluation {n}: the model's force on atom {bad[0]} is {evaluation.forces[bad[0]]}")
     if not (np.isfinite(evaluation.energy) and np.isfinite(evaluation.virial).all()):
-        raise NotFiniteError(f"evaluation {n}: the model's energy is {evaluation.energy}, its virial {evaluation.virial}")
+        raise NotFiniteError(
+            f"evaluation {n}: the model's energy is {evaluation.energy}, its virial {evaluation.virial}"
+        )

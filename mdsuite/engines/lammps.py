@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -197,12 +198,21 @@ class LammpsEngine:
             (types + 1).tolist(),
             x.ravel().tolist(),
             self._frame.inward(start.velocities).ravel().tolist(),
-            [self._lammps.encode_image_flags(0, 0, 0)] * start.n_atoms,  # so that wrapping at creation is counted
-            True,  # noqa: FBT003  its argument has no keyword: let the box grow to hold all atoms
+            None,
+            True,
         )
         if created != start.n_atoms:
             raise RuntimeError(f"wanted {start.n_atoms} atoms in LAMMPS, it created {created}")
         self._commands(*(f"mass {k} {float(mass)!r}" for k, mass in enumerate(masses, 1)))
+        self._count_wrapping(x)
+
+    def _count_wrapping(self, given: FloatArray) -> None:
+        """Set the image flags, which creation leaves at zero when it wraps atoms into the box."""
+        if not any(self._frame.pbc):
+            return
+        moved = (given - self._gather("x")) @ np.linalg.inv(self._frame.cell)
+        images = np.where(self._frame.pbc, np.rint(moved), 0.0).astype(np.int32)
+        self._lammps.scatter_atoms("image", 0, 3, images.ctypes.data_as(ctypes.POINTER(ctypes.c_int)))
 
     def _set_up(self) -> None:
         self._commands(

@@ -40,7 +40,7 @@ def _attempt(folder: Path, stop: threading.Event) -> Outcome:
         return Outcome(status=Status.STOPPED, steps=0, reason="stopped on request")
     try:
         return supervise(folder, stop)
-    except Exception as error:  # noqa: BLE001  a failed run is a row of the report, never the end of the campaign
+    except Exception as error:
         return Outcome(status=Status.FAILED, steps=0, reason=f"{type(error).__name__}: {error}")
 
 

@@ -20,15 +20,19 @@ from pathlib import Path
 from mdsuite.engines.recording import last_step
 from mdsuite.files import write_json
 from mdsuite.run import Run, read_run
+from mdsuite_driver.client import NOT_FINITE
 
 POLL = 0.05  # s
+STOPPED = "stopped on request"
+UNSTABLE = "the driver found the model's answer not finite"
 GRACE = 5.0  # s, for the one process to follow the other, and for an end on request
 
 
 class Status(StrEnum):
-    """How a run stands."""
+    """How a run ended: `unstable` where the model's answer was not finite, `failed` for any technical cause."""
 
     DONE = "done"
+    UNSTABLE = "unstable"
     FAILED = "failed"
     STOPPED = "stopped"
 
@@ -122,7 +126,7 @@ def _wait(processes: _Processes, stop: threading.Event) -> str:
         if stop.wait(POLL):
             processes.engine.kill()  # what it has not committed is integrated again by the next attempt
             processes.driver.kill()
-            return "stopped on request"
+            return STOPPED
         code = processes.driver.poll()
         if code is not None:
             return _after_driver(processes, code)
@@ -138,6 +142,8 @@ def _after_driver(processes: _Processes, code: int) -> str:
     if processes.engine.poll() == 0:
         return ""
     processes.engine.kill()
+    if code == NOT_FINITE:
+        return UNSTABLE
     return f"the driver ended with {_described(code)}"
 
 
@@ -149,9 +155,10 @@ def _outcome(run: Run, folder: Path, reason: str) -> Outcome:
     steps = last_step(folder) or 0
     if steps == run.n_steps:
         return Outcome(status=Status.DONE, steps=steps)
-    if reason == "stopped on request":
+    if reason == STOPPED:
         return Outcome(status=Status.STOPPED, steps=steps, reason=reason)
-    return Outcome(status=Status.FAILED, steps=steps, reason=_explained(folder, reason))
+    status = Status.UNSTABLE if reason == UNSTABLE else Status.FAILED
+    return Outcome(status=status, steps=steps, reason=_explained(folder, reason))
 
 
 def _explained(folder: Path, reason: str) -> str:

@@ -21,7 +21,11 @@ WANTED = "ase:MODULE_OR_FILE.py:FACTORY[?key=value&...]"
 
 
 class AseModel:
-    """An ASE calculator behind the protocol, in whatever precision it computes."""
+    """An ASE calculator behind the protocol, in whatever precision it computes.
+
+    A calculator that keeps a neighbour list between calls sums in an order that depends on its past: a resumed run then
+    differs from an uninterrupted one by rounding.
+    """
 
     def __init__(self, calculator: Any, card: ModelCard) -> None:  # ase is untyped
         self._calculator = calculator
@@ -44,8 +48,6 @@ class AseModel:
             cell=configuration.cell,
             pbc=configuration.pbc,
         )
-        # A calculator may keep results or neighbour lists between calls; a fresh start makes a resumed run exact.
-        self._calculator.reset()
         atoms.calc = self._calculator
         energy = float(atoms.get_potential_energy())
         forces = np.asarray(atoms.get_forces(), dtype=float)

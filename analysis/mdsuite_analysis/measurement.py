@@ -1,0 +1,44 @@
+"""A measurement: a number with its uncertainty and its unit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """A number with its uncertainty and its unit; it knows no threshold.
+
+    Attributes
+    ----------
+    name : str
+        What was measured, one name everywhere (``energy_drift``).
+    value : float
+        The number, in `unit`. It is nan where nothing could be measured; `note` says why.
+    unit : str
+        The unit of `value` and `ci`.
+    ci : (low, high) or None
+        Confidence interval; None where the number is exact for this run (a count, a percentage of a recorded series).
+    confidence : float
+        The confidence of `ci`.
+    subject : mapping
+        What it was measured on: structure, replica, engine, model.
+    note : str
+        What a reader must know to use the number.
+
+    """
+
+    name: str
+    value: float
+    unit: str
+    ci: Interval | None = None
+    confidence: float = 0.95
+    subject: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    note: str = ""
+
+
+def about(measurement: Measurement, **subject: str) -> Measurement:
+    """The same measurement, said to be about this subject too."""
+    return replace(measurement, subject=MappingProxyType({**measurement.subject, **subject}))

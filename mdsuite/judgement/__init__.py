@@ -1,0 +1,1 @@
+"""Measurements judged by criteria."""

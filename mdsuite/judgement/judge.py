@@ -1,0 +1,92 @@
+"""A measurement judged by a criterion, and a campaign by its verdicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mdsuite.judgement.criteria import Criterion
+from mdsuite_analysis.measurement import Measurement
+
+
+class Outcome(StrEnum):
+    """What a criterion says of a measurement."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    NOT_RUN = "not run"
+
+
+class Verdict(StrEnum):
+    """What a campaign says of its model."""
+
+    APPROVED = "APPROVED"
+    CONDITIONAL = "CONDITIONAL"
+    NOT_RECOMMENDED = "NOT RECOMMENDED"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A measurement beside the criterion that judged it; `measurement` is None where it was not made.
+
+    limit : the criterion's range in the measurement's unit
+    """
+
+    criterion: Criterion
+    measurement: Measurement | None
+    limit: tuple[float | None, float | None]
+    outcome: Outcome
+    subject: Mapping[str, str] = field(default_factory=dict)
+
+
+def judge(
+    criterion: Criterion, measurement: Measurement | None, subject: Mapping[str, str], scale: float = 1.0
+) -> Judged:
+    """One measurement judged; `scale` is what a relative criterion's limits are multiples of.
+
+    Raises ValueError where the units differ.
+    """
+    limit = _limit(criterion, scale)
+    if measurement is None:
+        outcome = Outcome.NOT_RUN
+    elif measurement.unit != criterion.unit:
+        raise ValueError(
+            f"{measurement.name} is in {measurement.unit}, but its criterion is in {criterion.unit} "
+            f"({criterion.source}); restate the criterion"
+        )
+    else:
+        outcome = _outcome(measurement, limit)
+    return Judged(criterion=criterion, measurement=measurement, limit=limit, outcome=outcome, subject=subject)
+
+
+def verdict(judged: Iterable[Judged]) -> Verdict:
+    """The verdict on all: one failure condemns, one gap leaves it open, and nothing judged is nothing known."""
+    outcomes = {each.outcome for each in judged}
+    if Outcome.FAIL in outcomes:
+        return Verdict.NOT_RECOMMENDED
+    if outcomes == {Outcome.PASS}:
+        return Verdict.APPROVED
+    return Verdict.INCONCLUSIVE
+
+
+def _limit(criterion: Criterion, scale: float) -> tuple[float | None, float | None]:
+    factor = 1.0 if criterion.relative_to is None else scale
+    low, high = criterion.low, criterion.high
+    return (None if low is None else low * factor, None if high is None else high * factor)
+
+
+def _outcome(measurement: Measurement, limit: tuple[float | None, float | None]) -> Outcome:
+    if not math.isfinite(measurement.value):
+        return Outcome.FAIL
+    low, high = measurement.ci or (measurement.value, measurement.value)
+    at_least = -math.inf if limit[0] is None else limit[0]
+    at_most = math.inf if limit[1] is None else limit[1]
+    if at_least <= low and high <= at_most:
+        return Outcome.PASS
+    if high < at_least or low > at_most:
+        return Outcome.FAIL
+    return Outcome.INCONCLUSIVE  # also reached for an interval of NaN, which must never pass

@@ -1,0 +1,86 @@
+"""What a person sees while runs go on and when they have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from mdsuite.assessment import AssessedRun, Assessment
+from mdsuite.execution.local import Advance
+from mdsuite.plan import Plan
+from mdsuite.report.words import name_of, quantity
+
+COLOURS = {"APPROVED": "green", "NOT RECOMMENDED": "red", "CONDITIONAL": "yellow", "INCONCLUSIVE": "yellow"}
+
+
+class Rate(ProgressColumn):
+    """Steps per second, as the engine reports them."""
+
+    def render(self, task: Task) -> Text:
+        """The cell of one run."""
+        rate = task.fields.get("rate")
+        return Text(f"{rate:6.0f} steps/s" if rate else "")
+
+
+class LiveRuns:
+    """A progress bar for each run."""
+
+    def __init__(self, progress: Progress, plan: Plan) -> None:
+        self._progress = progress
+        self._timesteps = {run.id: run.timestep for run in plan.runs}
+        self._tasks: dict[str, TaskID] = {
+            run.id: progress.add_task(
+                f"{run.model_name} {run.structure} {run.replica}", total=run.n_steps, note="waiting"
+            )
+            for run in plan.runs
+        }
+
+    def __call__(self, run_id: str, advance: Advance) -> None:
+        """Show how far a run is."""
+        picoseconds = f"{advance.step * self._timesteps[run_id]:.2f} ps"
+        note = picoseconds if advance.outcome is None else f"{picoseconds} {advance.outcome.status}"
+        self._progress.update(self._tasks[run_id], completed=advance.step, note=note, rate=advance.steps_per_second)
+
+
+def silent(run_id: str, advance: Advance) -> None:
+    """Show nothing: the output is not a terminal."""
+
+
+@contextmanager
+def live(console: Console, plan: Plan) -> Iterator[LiveRuns]:
+    """Progress bars for as long as the context lasts."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.fields[note]}"),
+        Rate(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield LiveRuns(progress, plan)
+
+
+def print_summary(console: Console, assessment: Assessment, report: Path) -> None:
+    """A table of the runs, the verdict, and where the report is."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("model", "run", "steps", "energy drift", "mean temperature", "broken bonds", "verdict"):
+        table.add_column(column)
+    for run in assessment.runs:
+        table.add_row(*_row(run))
+    console.print(table)
+    colour = COLOURS[assessment.verdict]
+    console.print(f"\nverdict: [bold {colour}]{assessment.verdict}[/]")
+    console.print(f"report:  {report}", soft_wrap=True, highlight=False)
+
+
+def _row(run: AssessedRun) -> tuple[str, ...]:
+    names = ("energy_drift", "temperature_mean", "broken_bonds")
+    measured = [quantity(run.measured(name)).replace("[", r"\[") for name in names]
+    return (run.run.model_name, name_of(run), f"{run.ending.steps} {run.ending.status}", *measured, run.verdict)

@@ -1,0 +1,1 @@
+"""What a person reads and what a program reads of an assessment."""

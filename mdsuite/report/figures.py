@@ -1,0 +1,97 @@
+"""Pictures of a model's runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mdsuite.assessment import AssessedModel, AssessedRun
+from mdsuite.run import FloatArray
+from mdsuite_analysis.series import EnergySeries
+
+POINTS = 2000  # on a curve; more than a page is wide
+SMOOTHING = 0.05  # ps, over which the temperature is averaged
+STYLES = ("-", "--", ":", "-.")
+
+
+def figure_name(model: AssessedModel) -> str:
+    """The file of a model's figure, without its ending."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in model.card.name)
+
+
+def draw(model: AssessedModel, folder: Path) -> list[Path]:
+    """A page-wide figure of total energy per atom and temperature against time, as PNG and SVG."""
+    runs = [run for run in model.runs if run.energies is not None]
+    if not runs:
+        return []
+    figure = Figure(figsize=(11.0, 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    _draw_energies(left, runs)
+    _draw_temperatures(right, runs)
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), fontsize="small")
+    figure.suptitle(f"{model.card.name}: {runs[0].run.ensemble.upper()} in {runs[0].run.engine}")
+    return _save(figure, folder / figure_name(model))
+
+
+def _save(figure: Figure, stem: Path) -> list[Path]:
+    stem.parent.mkdir(exist_ok=True)
+    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "svg")]
+    for path in paths:
+        figure.savefig(path, dpi=150)
+    return paths
+
+
+def _draw_energies(axes: Axes, runs: Sequence[AssessedRun]) -> None:
+    for each, colour, style, energies in _styled(runs):
+        change = 1000.0 * (energies.total_energy - energies.total_energy[0]) / energies.n_atoms
+        axes.plot(*_thinned(energies.time, change), style, color=colour, lw=1.0, label=_label(each))
+    axes.set_xlabel("time (ps)")
+    axes.set_ylabel("total energy, change since the start (meV/atom)")
+    axes.axhline(0.0, color="0.6", lw=0.8, zorder=0)
+
+
+def _draw_temperatures(axes: Axes, runs: Sequence[AssessedRun]) -> None:
+    for each, colour, style, energies in _styled(runs):
+        width = max(1, round(SMOOTHING / each.run.timestep))
+        axes.plot(*_smoothed(energies.time, energies.temperature, width), style, color=colour, lw=1.0)
+    target = runs[0].run.temperature
+    axes.axhline(target, color="0.3", lw=0.8)
+    bounds = [each.limit for run in runs for each in run.judged if each.criterion.measurement == "temperature_mean"]
+    if bounds and None not in bounds[0]:
+        axes.axhspan(*bounds[0], color="0.9", zorder=0)  # type: ignore[arg-type]  # not None, see above
+    axes.set_xlabel("time (ps)")
+    axes.set_ylabel(f"temperature, mean over {SMOOTHING * 1000:.0f} fs (K)")
+    axes.set_ylim(bottom=0.0)
+
+
+def _styled(runs: Sequence[AssessedRun]) -> list[tuple[AssessedRun, str, str, EnergySeries]]:
+    """A colour for each structure and a line style for each replica."""
+    structures = sorted({each.run.structure for each in runs})
+    styled = []
+    for each in runs:
+        if each.energies is not None:
+            colour = f"C{structures.index(each.run.structure) % 10}"
+            styled.append((each, colour, STYLES[each.run.replica % len(STYLES)], each.energies))
+    return styled
+
+
+def _label(each: AssessedRun) -> str:
+    return f"{each.run.structure}, replica {each.run.replica}"
+
+
+def _thinned(time: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    stride = max(1, len(time) // POINTS)
+    return time[::stride], values[::stride]
+
+
+def _smoothed(time: FloatArray, values: FloatArray, width: int) -> tuple[FloatArray, FloatArray]:
+    width = min(width, len(values))
+    mean = np.convolve(values, np.full(width, 1.0 / width), mode="valid")
+    return _thinned(time[width // 2 : width // 2 + len(mean)], mean)

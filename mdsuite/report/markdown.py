@@ -1,0 +1,128 @@
+"""report.md: the assessment for a person."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ase.formula import Formula
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mdsuite.assessment import AssessedModel, AssessedRun, Assessment, outcomes_of
+from mdsuite.execution.supervise import Status
+from mdsuite.judgement.judge import Judged, Outcome, Verdict
+from mdsuite.report import words
+from mdsuite.report.figures import figure_name
+from mdsuite.report.provenance import provenance
+from mdsuite_analysis.measurement import Measurement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One criterion over all runs of a model."""
+
+    label: str
+    limit: str
+    passed: int
+    n: int
+    status: str
+
+
+def markdown(assessment: Assessment, output: Path) -> str:
+    """The text of report.md."""
+    environment = Environment(
+        loader=PackageLoader("mdsuite.report"),
+        undefined=StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(_vocabulary(assessment, output))
+    text = environment.get_template("report.md.j2").render()
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
+    models = assessment.models
+    return {
+        "title": " and ".join(model.card.name for model in models),
+        "status": f"{assessment.verdict} for {words.scope(assessment)}",
+        "models": models,
+        "scope": words.scope(assessment),
+        "profile": assessment.profile,
+        "provenance": provenance(assessment, output),
+        "figures": {model.card.name: _figure(model, output) for model in models},
+        "band": any(criterion.measurement == "temperature_mean" for criterion in assessment.profile.criteria),
+        "summary": words.summary,
+        "completed": lambda model: sum(run.ending.status is Status.DONE for run in model.runs),
+        "rows": rows,
+        "name_of": words.name_of,
+        "formula": _formula,
+        "ending": _ending,
+        "label": _label,
+        "quantity": words.quantity,
+        "limit_of": lambda run, measurement: _of(run, measurement, words.limit),
+        "outcome_of": lambda run, measurement: _of(run, measurement, lambda judged: judged.outcome.upper()),
+        "span": _span,
+        "passed": lambda model: sum(run.verdict is Verdict.APPROVED for run in model.runs),
+        "findings": words.findings,
+        "recommendations": lambda model: words.recommendations(model, assessment),
+        "conclusion": lambda model: words.conclusion(model, assessment),
+    }
+
+
+def rows(model: AssessedModel) -> Iterator[Row]:
+    """The validation results table of a model."""
+    for criterion in words.criteria_of(model):
+        judged = [each for each in model.judged if each.criterion is criterion]
+        yield Row(
+            label=criterion.label,
+            limit=words.limit(judged[0]),
+            passed=len(outcomes_of(judged, Outcome.PASS)),
+            n=len(judged),
+            status=_status(judged),
+        )
+
+
+def _status(judged: list[Judged]) -> str:
+    for outcome in (Outcome.FAIL, Outcome.NOT_RUN, Outcome.INCONCLUSIVE):
+        if outcomes_of(judged, outcome):
+            return outcome.upper()
+    return Outcome.PASS.upper()
+
+
+def _figure(model: AssessedModel, output: Path) -> str | None:
+    relative = f"figures/{figure_name(model)}.png"
+    return relative if (output / relative).exists() else None
+
+
+def _formula(run: AssessedRun) -> str:
+    from ase.symbols import Symbols  # noqa: PLC0415
+
+    return Formula(str(Symbols(run.run.start.numbers))).format("hill")
+
+
+def _ending(run: AssessedRun) -> str:
+    if run.ending.status is Status.DONE:
+        return f"Completed {run.ending.steps} steps"
+    return f"{run.ending.status.capitalize()} after {run.ending.steps} of {run.run.n_steps} steps: {run.ending.reason}"
+
+
+def _label(measurement: Measurement) -> str:
+    name = measurement.name.replace("_", " ")
+    return f"{name} ({measurement.note})" if measurement.note else name
+
+
+def _of(run: AssessedRun, measurement: Measurement, describe: object) -> str:
+    judged = next((each for each in run.judged if each.criterion.measurement == measurement.name), None)
+    return "" if judged is None else str(describe(judged))  # type: ignore[operator]  # one of two functions above
+
+
+def _span(model: AssessedModel, name: str) -> str:
+    values = [each.value for run in model.runs if (each := run.measured(name)) is not None]
+    if not values:
+        return "not measured"
+    low, high = words.number(min(values)), words.number(max(values))
+    return low if low == high else f"{low} to {high}"

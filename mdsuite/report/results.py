@@ -1,0 +1,90 @@
+"""results.json: the assessment for programs."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from mdsuite.assessment import AssessedModel, Assessment
+from mdsuite.judgement.judge import Judged
+from mdsuite.report.provenance import provenance
+from mdsuite_analysis.measurement import Measurement
+
+SCHEMA = "mdsuite-results/1"
+Json = dict[str, Any]  # whatever json can hold
+
+
+def results(assessment: Assessment, output: Path) -> Json:
+    """The content of results.json; a number that is not finite is null."""
+    names = [model.card.name for model in assessment.models]
+    return {
+        "schema": SCHEMA,
+        "verdict": assessment.verdict,
+        "model": names[0] if len(names) == 1 else names,
+        "models": [_model(model) for model in assessment.models],
+        "engine": assessment.plan.campaign.engine,
+        "provenance": provenance(assessment, output),
+        "measurements": [_measurement(each) for run in assessment.runs for each in run.measurements],
+        "verdicts": [_judged(each) for run in assessment.runs for each in run.judged],
+        "causes": [],  # named only by the energy ledger and the static checks, neither of which was run
+        "runs": [
+            {
+                "id": each.run.id,
+                "status": each.ending.status,
+                "steps": each.ending.steps,
+                "reason": each.ending.reason,
+                "verdict": each.verdict,
+                "subject": {
+                    "model": each.run.model_name,
+                    "structure": each.run.structure,
+                    "replica": str(each.run.replica),
+                },
+            }
+            for each in assessment.runs
+        ],
+    }
+
+
+def _model(model: AssessedModel) -> Json:
+    card = model.card
+    return {
+        "name": card.name,
+        "kind": card.kind,
+        "n_parameters": card.n_parameters,
+        "dtype": card.dtype,
+        "cutoff": card.cutoff,
+        "sha256": card.sha256,
+        "verdict": model.verdict,
+    }
+
+
+def _measurement(measurement: Measurement) -> Json:
+    exact = (measurement.value, measurement.value)  # a count, or a property of the recorded series itself
+    interval = measurement.ci or exact
+    return {
+        "name": measurement.name,
+        "value": _number(measurement.value),
+        "ci": [_number(bound) for bound in interval],
+        "confidence": measurement.confidence if measurement.ci else 1.0,
+        "unit": measurement.unit,
+        "subject": dict(measurement.subject),
+        "note": measurement.note,
+    }
+
+
+def _judged(judged: Judged) -> Json:
+    criterion = judged.criterion
+    return {
+        "measurement": criterion.measurement,
+        "criterion": criterion.label,
+        "limit": list(judged.limit),
+        "unit": criterion.unit,
+        "source": criterion.source,
+        "outcome": judged.outcome,
+        "subject": dict(judged.subject),
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,215 @@
+"""Numbers and findings as words; every sentence states what was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from mdsuite_analysis.drift import KELVIN_PER_MEV
+
+from mdsuite.assessment import AssessedModel, AssessedRun, Assessment, outcomes_of
+from mdsuite.execution.supervise import Status
+from mdsuite.judgement.criteria import Criterion
+from mdsuite.judgement.judge import Judged, Outcome, Verdict
+from mdsuite.judgement.power import time_to_decide
+from mdsuite_analysis.measurement import Measurement
+
+ENGINES = {"lammps": "LAMMPS"}
+COOLED = 0.75  # of the target temperature, below which the report says where the kinetic energy went
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number to so many significant digits, without an exponent where that is readable."""
+    if not math.isfinite(value):
+        return str(value)
+    if value != 0 and not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.{digits - 1}e}"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:.{places}f}"
+
+
+def quantity(measurement: Measurement | None, *, sign: bool = False) -> str:
+    """A measurement with its interval and unit."""
+    if measurement is None:
+        return "not measured"
+    unit = "" if measurement.unit == "1" else f" {measurement.unit}"
+    plus = "+" if sign and measurement.value >= 0 else ""
+    if measurement.ci is None:
+        return f"{plus}{number(measurement.value)}{unit}"
+    low, high = measurement.ci
+    return f"{plus}{number(measurement.value)} [{number(low)}, {number(high)}]{unit}"
+
+
+def limit(judged: Judged) -> str:
+    """A criterion's range with its unit."""
+    low, high = judged.limit
+    unit = "" if judged.criterion.unit == "1" else f" {judged.criterion.unit}"
+    if low is None:
+        return f"at most {number(high or 0.0)}{unit}"
+    if high is None:
+        return f"at least {number(low)}{unit}"
+    return f"{number(low)} to {number(high)}{unit}"
+
+
+def name_of(run: AssessedRun) -> str:
+    """A run as a reader calls it."""
+    return f"{run.run.structure}, replica {run.run.replica}"
+
+
+def scope(assessment: Assessment) -> str:
+    """What the verdict holds for."""
+    campaign = assessment.plan.campaign
+    dynamics = campaign.dynamics
+    return (
+        f"{dynamics.ensemble.upper()} at {dynamics.temperature_K:g} K, {dynamics.timestep_fs:g} fs steps, "
+        f"{dynamics.time_ps:g} ps, in {ENGINES[campaign.engine]}"
+    )
+
+
+def summary(model: AssessedModel) -> list[str]:
+    """What came out, in one sentence for each criterion that did not pass everywhere."""
+    n = len(model.runs)
+    passed = sum(run.verdict is Verdict.APPROVED for run in model.runs)
+    sentences = [f"{passed} of {n} trajectories of {model.card.name} meet every criterion."]
+    for criterion in criteria_of(model):
+        judged = [each for each in model.judged if each.criterion is criterion]
+        sentences.extend(_shortfalls(criterion, judged))
+    return sentences
+
+
+def criteria_of(model: AssessedModel) -> list[Criterion]:
+    """The criteria that judged a model."""
+    return [each.criterion for each in model.runs[0].judged] if model.runs else []
+
+
+def _shortfalls(criterion: Criterion, judged: Sequence[Judged]) -> Iterator[str]:
+    for outcome, verb in (
+        (Outcome.FAIL, "failed"),
+        (Outcome.INCONCLUSIVE, "could not be decided"),
+        (Outcome.NOT_RUN, "was not judged"),
+    ):
+        some = outcomes_of(judged, outcome)
+        if some:
+            yield f"'{criterion.label}' {verb} in {len(some)} of {len(judged)}{_range(some)} (limit {limit(some[0])})."
+
+
+def _range(judged: Sequence[Judged]) -> str:
+    values = [each.measurement.value for each in judged if each.measurement is not None]
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return ""
+    unit = judged[0].criterion.unit
+    text = number(min(finite)) if min(finite) == max(finite) else f"{number(min(finite))} to {number(max(finite))}"
+    return f": measured {text}" + ("" if unit == "1" else f" {unit}")
+
+
+def findings(model: AssessedModel) -> Iterator[str]:
+    """What was measured beyond the verdicts, a sentence each."""
+    for run in model.runs:
+        yield from _run_findings(run)
+
+
+def _run_findings(run: AssessedRun) -> Iterator[str]:
+    who = f"{name_of(run)}:"
+    if run.ending.status is not Status.DONE:
+        yield f"{who} {run.ending.status} after {run.ending.steps} of {run.run.n_steps} steps ({run.ending.reason})."
+        return
+    yield from (f"{who} {sentence}" for sentence in (*_drift(run), *_cooling(run), *_heating(run), *_breaking(run)))
+
+
+def _drift(run: AssessedRun) -> Iterator[str]:
+    drift = run.measured("energy_drift")
+    if drift is not None and math.isfinite(drift.value):
+        yield (
+            f"total energy drifts by {quantity(drift, sign=True)}, which would heat a harmonic system by "
+            f"{number(drift.value * KELVIN_PER_MEV)} K/ps."
+        )
+
+
+def _cooling(run: AssessedRun) -> Iterator[str]:
+    temperature, energies = run.measured("temperature_mean"), run.energies
+    if temperature is None or energies is None or not temperature.value < COOLED * run.run.temperature:
+        return
+    gained = float(energies.potential_energy[len(energies.time) // 2 :].mean() - energies.potential_energy[0])
+    yield (
+        f"it began at {number(float(energies.temperature[0]))} K and settled at {number(temperature.value)} K while "
+        f"the potential energy rose by {number(gained)} eV: the start lies below thermal equilibrium, as a relaxed "
+        "structure does. Start from a thermal structure to test the target temperature."
+    )
+
+
+def _heating(run: AssessedRun) -> Iterator[str]:
+    temperature, energies = run.measured("temperature_mean"), run.energies
+    if temperature is None or energies is None or not temperature.value > 1.5 * run.run.temperature:
+        return
+    change = float(energies.total_energy[-1] - energies.total_energy[0])
+    kinetic = float(energies.kinetic_energy[-1] - energies.kinetic_energy[0])
+    yield (
+        f"the temperature rose from {number(float(energies.temperature[0]))} K to a mean of "
+        f"{number(temperature.value)} K: {number(kinetic)} eV of kinetic energy appeared, of which "
+        f"{number(change)} eV is change of the total energy and {number(kinetic - change)} eV came out of the "
+        "potential energy."
+    )
+
+
+def _breaking(run: AssessedRun) -> Iterator[str]:
+    broken = run.measured("broken_bonds")
+    if broken is None or not broken.value > 0:
+        return
+    when, fragments = run.measured("first_break_time"), run.measured("fragments_lost")
+    yield (
+        f"{number(broken.value)} bonds of the start structure were broken at once at most, the first at "
+        f"{quantity(when)}; fragments lost: {number(fragments.value) if fragments else 'not measured'}."
+    )
+
+
+def recommendations(model: AssessedModel, assessment: Assessment) -> Iterator[str]:
+    """What to do, from the criteria that did not pass."""
+    if model.verdict is Verdict.APPROVED:
+        yield f"May be used for {scope(assessment)}, for molecules like those tested; anything else is untested."
+    for criterion in criteria_of(model):
+        judged = [each for each in model.judged if each.criterion is criterion]
+        if outcomes_of(judged, Outcome.FAIL):
+            yield f"{criterion.label}: {criterion.remedy}."
+        yield from _more_time(model, outcomes_of(judged, Outcome.INCONCLUSIVE))
+    yield from _rerun(model)
+
+
+def _more_time(model: AssessedModel, undecided: Sequence[Judged]) -> Iterator[str]:
+    if not undecided:
+        return
+    duration = model.runs[0].run.duration
+    times = [time_to_decide(each, duration) for each in undecided]
+    known = [time for time in times if time is not None]
+    label = undecided[0].criterion.label
+    if known:
+        total = max(known)
+        yield (
+            f"{label}: {len(undecided)} trajectories need about {number(total - duration, 2)} ps more "
+            f"({number(total, 2)} ps in all) before the interval leaves the limit; ask for a longer --time-ps with "
+            "the same --output, what is recorded is kept."
+        )
+    if len(known) < len(times):
+        yield f"{label}: {len(times) - len(known)} trajectories lie on the limit; no length decides them."
+
+
+def _rerun(model: AssessedModel) -> Iterator[str]:
+    unfinished = [run for run in model.runs if run.ending.status in (Status.FAILED, Status.STOPPED)]
+    if unfinished:
+        yield f"{len(unfinished)} trajectories did not end; the same command takes them up where they stand."
+
+
+def conclusion(model: AssessedModel, assessment: Assessment) -> str:
+    """One sentence."""
+    what = f"{model.card.name} for {scope(assessment)}"
+    return {
+        Verdict.APPROVED: f"{what}: approved by every criterion of '{assessment.profile.title}' in every trajectory.",
+        Verdict.CONDITIONAL: f"{what}: approved under the conditions above.",
+        Verdict.NOT_RECOMMENDED: f"{what}: not recommended, because of {_culprits(model)}.",
+        Verdict.INCONCLUSIVE: f"{what}: not decided by these trajectories; see the recommendations.",
+    }[model.verdict]
+
+
+def _culprits(model: AssessedModel) -> str:
+    labels = dict.fromkeys(each.criterion.label for each in outcomes_of(model.judged, Outcome.FAIL))
+    return " and ".join(f"'{label}'" for label in labels)

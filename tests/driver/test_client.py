@@ -1,0 +1,257 @@
+"""The client against servers of our own making, of ASE's and of i-PI's."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+from ase.calculators.lj import LennardJones
+from ase.calculators.socketio import SocketIOCalculator
+from mdsuite_driver import wire
+from mdsuite_driver.client import NotFiniteError, Species, announced_species, serve
+from mdsuite_driver.models.load import load
+from mdsuite_driver.models.protocol import Configuration, Evaluation
+from mdsuite_driver.stream import PeerClosedError, Stream
+from mdsuite_driver.wire import WireError
+
+LJ = "ase:ase.calculators.lj:LennardJones?sigma=3.4&epsilon=0.0104&rc=8.0&smooth=True"
+ARGON = Species(np.array([18, 18]), (False, False, False))
+
+
+def argon_crystal():
+    atoms = bulk("Ar", "fcc", 5.26, cubic=True).repeat(3)
+    atoms.set_cell(atoms.cell[:] + np.array([[0, 0, 0], [0.5, 0, 0], [0.3, 0.2, 0]]), scale_atoms=True)
+    atoms.rattle(0.1, seed=1)
+    return atoms
+
+
+class Answers:
+    """A model that answers with what it is given."""
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        self.evaluation = evaluation
+        self.card = load(LJ).card
+
+    def evaluate(self, configuration: Configuration) -> Evaluation:
+        return self.evaluation
+
+
+@pytest.fixture
+def pair():
+    server, client = socket.socketpair()
+    with server, client:
+        server.settimeout(10)
+        yield server, Stream(client, deadline=10)
+
+
+def in_background(target) -> tuple[threading.Thread, list[BaseException]]:
+    caught: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            target()
+        except BaseException as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    return thread, caught
+
+
+def test_a_conversation_may_arrive_byte_by_byte(pair):
+    server, stream = pair
+    thread, caught = in_background(lambda: serve(stream, load(LJ), ARGON))
+    positions = np.array([[0.0, 0, 0], [3.8, 0, 0]])
+    for byte in wire.encode_positions(np.eye(3) * 50, positions) + wire.header(wire.GETFORCE):
+        server.sendall(bytes([byte]))
+    reply = Stream(server, deadline=10)
+    assert wire.read_header(reply.receive) == wire.FORCEREADY
+    evaluation, _ = wire.read_evaluation(reply.receive)
+    server.sendall(wire.header(wire.EXIT))
+    thread.join(10)
+    expected = load(LJ).evaluate(
+        Configuration(numbers=ARGON.numbers, positions=positions, cell=np.eye(3), pbc=(False,) * 3)
+    )
+    assert caught == []
+    np.testing.assert_allclose(evaluation.forces, expected.forces, rtol=1e-12)
+
+
+def test_the_client_ends_when_the_server_closes(pair):
+    server, stream = pair
+    thread, caught = in_background(lambda: serve(stream, load(LJ), ARGON))
+    server.close()
+    thread.join(5)
+    assert (thread.is_alive(), caught) == (False, [])
+
+
+def test_a_server_that_closes_inside_a_message_is_an_error(pair):
+    server, stream = pair
+    server.sendall(wire.encode_positions(np.eye(3), np.zeros((2, 3)))[:40])
+    server.close()
+    with pytest.raises(PeerClosedError, match="of 72 bytes"):
+        serve(stream, load(LJ), ARGON)
+
+
+def test_status_tells_what_the_client_wants_next(pair):
+    server, stream = pair
+    thread, _ = in_background(lambda: serve(stream, load(LJ)))
+    answers = []
+    for message in (b"", wire.encode_init(0, '{"mdsuite": 1, "numbers": [18, 18], "pbc": [false, false, false]}')):
+        server.sendall(message + wire.header(wire.STATUS))
+        answers.append(server.recv(12).decode().strip())
+    server.sendall(wire.encode_positions(np.eye(3) * 9, np.eye(3)[:2] * 4) + wire.header(wire.STATUS))
+    answers.append(server.recv(12).decode().strip())
+    server.sendall(wire.header(wire.EXIT))
+    thread.join(5)
+    assert answers == ["NEEDINIT", "READY", "HAVEDATA"]
+
+
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [
+        (wire.header("NONSENSE"), "expected one of STATUS"),
+        (wire.header(wire.GETFORCE), "before POSDATA"),
+        (wire.encode_init(0, "batch_size : 4"), "batches of 4"),
+        (wire.encode_positions(np.eye(3), np.zeros((3, 3))), "of 2 atoms, got 3"),
+    ],
+)
+def test_what_is_not_the_protocol_is_refused(pair, message: bytes, error: str):
+    server, stream = pair
+    server.sendall(message)
+    with pytest.raises(WireError, match=error):
+        serve(stream, load(LJ), ARGON)
+
+
+def test_without_species_the_client_says_how_to_name_them(pair):
+    server, stream = pair
+    server.sendall(wire.encode_positions(np.eye(3), np.zeros((2, 3))))
+    with pytest.raises(WireError, match="--structure FILE"):
+        serve(stream, load(LJ))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("where", ["energy", "forces", "virial"])
+def test_an_answer_that_is_not_finite_is_never_sent(pair, bad: float, where: str):
+    server, stream = pair
+    values = {"energy": 0.0, "forces": np.zeros((2, 3)), "virial": np.zeros((3, 3))}
+    values[where] = values[where] + bad
+    server.sendall(wire.encode_positions(np.eye(3), np.zeros((2, 3))) + wire.header(wire.GETFORCE))
+    with pytest.raises(NotFiniteError, match="evaluation 1"):
+        serve(stream, Answers(Evaluation(**values)), ARGON)
+    server.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        server.recv(1)
+
+
+def test_foreign_init_texts_announce_nothing():
+    assert [announced_species(text) for text in (" ", "\0", "k : v", "[1]", '{"a": 1}')] == [None] * 5
+
+
+def driver(*arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "mdsuite_driver.cli", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def test_ase_gets_the_energy_forces_and_stress_of_a_triclinic_crystal(tmp_path: Path):
+    atoms = argon_crystal()
+    ase.io.write(tmp_path / "argon.extxyz", atoms)
+    name = f"mdsuite-test-{os.getpid()}"
+    process = None
+
+    def launch(*_args, **_kwargs):
+        nonlocal process
+        process = driver("--model", LJ, "--unix", name, "--structure", str(tmp_path / "argon.extxyz"))
+        return process
+
+    reference = argon_crystal()
+    reference.calc = LennardJones(sigma=3.4, epsilon=0.0104, rc=8.0, smooth=True)
+    with SocketIOCalculator(unixsocket=name, timeout=60) as calculator:
+        launch()
+        atoms.calc = calculator
+        np.testing.assert_allclose(atoms.get_potential_energy(), reference.get_potential_energy(), rtol=1e-7)
+        np.testing.assert_allclose(atoms.get_forces(), reference.get_forces(), atol=1e-8)
+        np.testing.assert_allclose(atoms.get_stress(), reference.get_stress(), atol=1e-10)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, output
+
+
+IPI_INPUT = """<simulation verbosity='low'>
+  <output prefix='out'>
+    <properties filename='energies' stride='1'> [ step, conserved, potential, kinetic_md ] </properties>
+  </output>
+  <total_steps> 20 </total_steps>
+  <ffsocket name='driver' mode='unix' pbc='False'>
+    <address> {name} </address> <latency> 1e-3 </latency> <timeout> 60 </timeout>
+  </ffsocket>
+  <system>
+    <initialize nbeads='1'>
+      <file mode='ase' units='angstrom'> start.extxyz </file>
+      <velocities mode='thermal' units='kelvin'> 100 </velocities>
+    </initialize>
+    <forces> <force forcefield='driver'/> </forces>
+    <ensemble> <temperature units='kelvin'> 100 </temperature> </ensemble>
+    <motion mode='dynamics'> <dynamics mode='nve'> <timestep units='femtosecond'> 1.0 </timestep> </dynamics> </motion>
+  </system>
+</simulation>
+"""
+
+
+def test_i_pi_integrates_with_our_driver(tmp_path: Path):
+    atoms = molecule("C2H6")
+    atoms.set_cell(np.eye(3) * 20)
+    ase.io.write(tmp_path / "start.extxyz", atoms)
+    name = f"mdsuite-test-ipi-{os.getpid()}"
+    (tmp_path / "input.xml").write_text(IPI_INPUT.format(name=name))
+    ipi = subprocess.Popen(
+        [str(Path(sys.executable).with_name("i-pi")), "input.xml"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    client = driver("--model", "ase:ase.calculators.emt:EMT", "--unix", name, "--structure", str(tmp_path / "start.extxyz"))
+    try:
+        said, _ = ipi.communicate(timeout=90)
+        assert ipi.returncode == 0, said
+        assert client.wait(timeout=20) == 0
+    finally:
+        for process in (ipi, client):
+            process.kill()
+            process.communicate()
+    assert len(np.loadtxt(tmp_path / "out.energies")) == 21
+
+
+def test_the_driver_exits_soon_after_its_server_was_killed(tmp_path: Path):
+    address = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(address))
+        listener.listen(1)
+        process = driver("--model", LJ, "--unix", str(address))
+        connection, _ = listener.accept()
+    connection.close()
+    began = time.monotonic()
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert time.monotonic() - began < 10
+
+
+def test_a_driver_without_a_server_gives_up(tmp_path: Path):
+    process = driver("--model", LJ, "--unix", str(tmp_path / "nobody"), "--patience-s", "0.2")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert b"start the server first" in output
+
+

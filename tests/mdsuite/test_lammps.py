@@ -1,0 +1,202 @@
+"""LAMMPS with forces from a driver is LAMMPS with forces of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.calculators.lj import LennardJones
+from ase.md.verlet import VelocityVerlet
+from ase.units import fs
+from factories import PairPotential, argon, run
+
+from mdsuite.engines.lammps import LammpsEngine, LammpsFrame, LammpsStepError
+from mdsuite.engines.recording import Segment
+from mdsuite.engines.server import ForceServer
+from mdsuite.run import Run
+from mdsuite_driver.client import serve
+from mdsuite_driver.models.load import load
+from mdsuite_driver.models.protocol import Configuration, Evaluation, Model
+from mdsuite_driver.stream import Stream
+
+
+@contextmanager
+def engine(of: Run, tmp_path: Path, model: Model | None = None) -> Iterator[LammpsEngine]:
+    ours, theirs = socket.socketpair()
+    served = model or load(of.model)
+
+    def answer() -> None:
+        with theirs, suppress(ArithmeticError):
+            serve(Stream(theirs), served)
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    server = ForceServer(Stream(ours), of.start)
+    lammps = LammpsEngine(of, server, tmp_path / "log.lammps")
+    try:
+        yield lammps
+    finally:
+        lammps.close()
+        ours.close()
+        thread.join(10)
+
+
+def nothing(_step: int) -> None:
+    """Tell nobody."""
+
+
+def integrate(of: Run, tmp_path: Path, model: Model | None = None) -> list[Segment]:
+    with engine(of, tmp_path, model) as lammps:
+        lammps.begin()
+        segments = []
+        for first in range(0, of.n_steps, of.chunk_steps):
+            last = min(first + of.chunk_steps, of.n_steps)
+            segments.append(lammps.integrate(first, last, nothing))
+            lammps.write_restart(tmp_path / f"{last}.restart")
+        return segments
+
+
+def ase_reference(atoms, of: Run):
+    atoms = atoms.copy()
+    atoms.set_velocities(of.start.velocities / (1000 * fs))
+    atoms.calc = LennardJones(sigma=3.4, epsilon=0.0104, rc=6.5, smooth=True)
+    VelocityVerlet(atoms, of.timestep * 1000 * fs).run(of.n_steps)
+    return atoms
+
+
+CRYSTALS = {
+    "orthorhombic": argon(),
+    "triclinic": argon(sheared=True),
+    "in arbitrary axes": argon(sheared=True, rotated=True),
+}
+
+
+def cluster():
+    atoms = argon(1, noise=0.1)
+    atoms.pbc = False
+    atoms.cell[:] = 0
+    atoms.positions += [100.0, -50.0, 3.0]
+    return atoms
+
+
+@pytest.mark.parametrize("atoms", [*CRYSTALS.values(), cluster()], ids=[*CRYSTALS, "cluster"])
+def test_a_trajectory_is_the_one_that_ase_integrates(atoms, tmp_path: Path):
+    of = run(atoms)
+    last = integrate(of, tmp_path)[-1].frames[-1]
+    expected = ase_reference(atoms, of)
+    np.testing.assert_allclose(last.positions, expected.positions, atol=2e-7)
+    np.testing.assert_allclose(last.forces, expected.get_forces(), atol=2e-7)
+
+
+def test_atoms_given_outside_the_cell_are_recorded_where_they_were_given(tmp_path: Path):
+    atoms = argon()
+    atoms.positions += atoms.cell[0] * 3 - atoms.cell[1]
+    first = integrate(run(atoms), tmp_path)[0].frames[0]
+    np.testing.assert_allclose(first.positions, atoms.positions, atol=1e-9)
+
+
+def test_the_recorded_energies_are_those_of_every_step(tmp_path: Path):
+    of = run(argon())
+    segments = integrate(of, tmp_path)
+    steps = np.concatenate([segment.step for segment in segments])
+    np.testing.assert_array_equal(steps, np.arange(of.n_steps + 1))
+
+
+def test_recorded_potential_energies_belong_to_the_recorded_positions(tmp_path: Path):
+    of = run(argon(sheared=True))
+    model = load(of.model)
+    for segment in integrate(of, tmp_path):
+        for frame in segment.frames:
+            evaluation = model.evaluate(
+                Configuration(numbers=of.start.numbers, positions=frame.positions, cell=of.start.cell, pbc=of.start.pbc)
+            )
+            row = frame.step - segment.step[0]
+            assert segment.potential_energy[row] == pytest.approx(evaluation.energy, rel=1e-12)
+
+
+def test_frames_are_recorded_at_the_start_and_every_so_many_steps(tmp_path: Path):
+    segments = integrate(run(argon(), n_steps=45), tmp_path)
+    assert [frame.step for segment in segments for frame in segment.frames] == [0, 10, 20, 30, 40, 45]
+
+
+def test_a_resumed_trajectory_is_bit_for_bit_the_uninterrupted_one(tmp_path: Path):
+    of = run(argon(sheared=True))
+    whole = integrate(of, tmp_path, PairPotential())
+    with engine(of, tmp_path, PairPotential()) as lammps:
+        lammps.resume(tmp_path / "40.restart")
+        resumed = lammps.integrate(40, 60, nothing)
+    assert np.array_equal(resumed.potential_energy, whole[-1].potential_energy)
+    assert np.array_equal(resumed.frames[-1].positions, whole[-1].frames[-1].positions)
+
+
+def test_the_pressure_that_lammps_computes_is_that_of_the_model(tmp_path: Path):
+    of = run(argon(sheared=True, rotated=True))
+    with engine(of, tmp_path) as lammps:
+        lammps.begin()
+        lammps._commands("compute virial all pressure NULL virial")
+        lammps.integrate(0, 20, nothing)
+        lammps._commands("variable p equal c_virial", "run 0")
+        pressure = lammps._lammps.extract_variable("p")
+        positions = lammps._read_frame().positions
+    evaluation = load(of.model).evaluate(
+        Configuration(numbers=of.start.numbers, positions=positions, cell=of.start.cell, pbc=of.start.pbc)
+    )
+    bar = 1.602176634e6  # eV/Å³
+    expected = np.trace(evaluation.virial) / 3 / abs(np.linalg.det(of.start.cell)) * bar
+    assert pressure == pytest.approx(expected, rel=1e-6)
+
+
+class Breaks:
+    """Lennard-Jones that answers NaN, or raises, from one evaluation on."""
+
+    def __init__(self, after: int) -> None:
+        self._model = load(run(argon()).model)
+        self.card = self._model.card
+        self._left = after
+
+    def evaluate(self, configuration: Configuration) -> Evaluation:
+        self._left -= 1
+        good = self._model.evaluate(configuration)
+        if self._left >= 0:
+            return good
+        return Evaluation(energy=good.energy, forces=good.forces * np.nan, virial=good.virial)
+
+
+def test_a_model_that_breaks_ends_the_run_with_the_step_and_the_cause(tmp_path: Path):
+    with pytest.raises(LammpsStepError, match=r"step 1[0-9]: (PeerClosed|ConnectionReset)Error"):
+        integrate(run(argon()), tmp_path, Breaks(after=15))
+
+
+def test_any_exception_in_the_callback_surfaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def interrupt(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ForceServer, "evaluate", interrupt)
+    with pytest.raises(LammpsStepError, match="step 0: KeyboardInterrupt"):
+        integrate(run(argon()), tmp_path)
+
+
+def test_a_cell_that_fits_lammps_is_not_rotated():
+    assert np.array_equal(LammpsFrame(run(argon(sheared=True)).start).to_lammps, np.eye(3))
+
+
+def test_a_left_handed_cell_is_integrated_like_any_other(tmp_path: Path):
+    atoms = argon(sheared=True)
+    atoms.set_cell(atoms.cell[[1, 0, 2]])
+    of = run(atoms)
+    last = integrate(of, tmp_path)[-1].frames[-1]
+    np.testing.assert_allclose(last.positions, ase_reference(atoms, of).positions, atol=2e-7)
+
+
+def test_a_slab_is_periodic_in_two_directions(tmp_path: Path):
+    atoms = argon()
+    atoms.pbc = (True, True, False)
+    atoms.positions[:, 2] -= 40.0
+    of = run(atoms)
+    last = integrate(of, tmp_path)[-1].frames[-1]
+    np.testing.assert_allclose(last.positions, ase_reference(atoms, of).positions, atol=2e-7)
