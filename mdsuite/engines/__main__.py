@@ -56,12 +56,12 @@ def integrate(run: Run, folder: Path, listener: socket.socket) -> None:
     server = accept(listener, run.start, patience=CONNECT)
     engine = LammpsEngine(run, server, folder / "log.lammps")
     write_json(folder / "engine.json", {"engine": "LAMMPS", "build": engine.build})
-    if index == 0:
-        engine.begin()
-    else:
-        engine.resume(restart_path(folder, index - 1))
     progress = Progress(folder / "progress.json", step)
     while step < run.n_steps:
+        if index == 0:
+            engine.begin()
+        else:
+            engine.resume(restart_path(folder, index - 1))
         end = min(step - step % run.chunk_steps + run.chunk_steps, run.n_steps)
         segment = engine.integrate(step, end, progress)
         with whole(restart_path(folder, index)) as temporary:

@@ -124,8 +124,12 @@ class LammpsEngine:
         self._set_up()
 
     def resume(self, restart: Path) -> None:
-        """Take up a run where its restart file left it."""
-        self._commands("atom_modify map yes sort 0 0.0", f"read_restart {_quoted(restart)}")
+        """Take up a run where its restart file left it.
+
+        Reading a restart file moves atoms of a tilted box by rounding, so an uninterrupted run does the same: every
+        chunk begins here.
+        """
+        self._commands("clear", "atom_modify map yes sort 0 0.0", f"read_restart {_quoted(restart)}")
         self._set_up()
 
     def write_restart(self, path: Path) -> None:

@@ -52,9 +52,12 @@ def nothing(_step: int) -> None:
 
 def integrate(of: Run, tmp_path: Path, model: Model | None = None) -> list[Segment]:
     with engine(of, tmp_path, model) as lammps:
-        lammps.begin()
         segments = []
         for first in range(0, of.n_steps, of.chunk_steps):
+            if first == 0:
+                lammps.begin()
+            else:
+                lammps.resume(tmp_path / f"{first}.restart")
             last = min(first + of.chunk_steps, of.n_steps)
             segments.append(lammps.integrate(first, last, nothing))
             lammps.write_restart(tmp_path / f"{last}.restart")
