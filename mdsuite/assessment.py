@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from mdsuite_analysis.drift import energy_drift, numerical_stability, seed_percentages, steps_completed
-from mdsuite_analysis.integrity import BondIntegrity
-from mdsuite_analysis.read import read_energies, universe
-from mdsuite_analysis.temperature import temperature_mean
 
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
@@ -17,20 +12,35 @@ from mdsuite.judgement.criteria import Profile
 from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict
 from mdsuite.plan import Plan
 from mdsuite.run import Run
+from mdsuite_analysis.drift import (
+    drift_rate_percent_per_ps,
+    energy_drift,
+    max_drift_percent,
+    numerical_stability,
+    steps_completed,
+    total_drift_percent,
+)
+from mdsuite_analysis.integrity import BondIntegrity
 from mdsuite_analysis.measurement import Measurement, about
+from mdsuite_analysis.read import read_energies, universe
 from mdsuite_analysis.series import EnergySeries
+from mdsuite_analysis.temperature import temperature_mean
 from mdsuite_driver.models.protocol import ModelCard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessedRun:
-    """A run, how it ended, what was measured of it, and what the criteria say."""
+    """A run, how it ended, what was measured of it, and what the criteria say.
+
+    unmeasured : why some measurement could not be made
+    """
 
     run: Run
     ending: Ending
     energies: EnergySeries | None
     measurements: tuple[Measurement, ...]
     judged: tuple[Judged, ...]
+    unmeasured: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -92,13 +102,21 @@ def assess(plan: Plan, output: Path, endings: Mapping[str, Ending], profile: Pro
 def _assess_run(run: Run, folder: Path, ending: Ending, profile: Profile) -> AssessedRun:
     energies = read_energies(folder) if ending.steps else None
     subject = _subject(run)
-    measurements = tuple(about(each, **subject) for each in _measure(run, folder, ending, energies))
-    by_name = {each.name: each for each in measurements}
+    measured = _measure_energies(ending, energies)
+    integrity, unmeasured = _measure_integrity(folder, ending)
+    by_name = {each.name: about(each, **subject) for each in (*measured, *integrity)}
     judged = tuple(
         judge(criterion, by_name.get(criterion.measurement), subject, scale=run.temperature)
         for criterion in profile.criteria
     )
-    return AssessedRun(run=run, ending=ending, energies=energies, measurements=measurements, judged=judged)
+    return AssessedRun(
+        run=run,
+        ending=ending,
+        energies=energies,
+        measurements=tuple(by_name.values()),
+        judged=judged,
+        unmeasured=unmeasured,
+    )
 
 
 def _subject(run: Run) -> dict[str, str]:
@@ -111,22 +129,32 @@ def _subject(run: Run) -> dict[str, str]:
     }
 
 
-def _measure(run: Run, folder: Path, ending: Ending, energies: EnergySeries | None) -> Iterable[Measurement]:
-    """What can be measured of a run: everything of a finished one, its instability of one that ended in NaN.
+def _measure_energies(ending: Ending, energies: EnergySeries | None) -> Iterator[Measurement]:
+    """What the energies say of a finished run, and the instability of one whose model gave NaN.
 
     A run that was stopped or lost its engine is not measured at all: what it has is not what was asked for.
     """
     if ending.status is Status.UNSTABLE:
         yield Measurement(name="numerical_stability", value=0.0, unit="1", note=ending.reason)
-        return
-    if ending.status is not Status.DONE or energies is None:
+    if ending.status is not Status.DONE or energies is None or energies.temperature is None:
         return
     yield steps_completed(energies)
     yield numerical_stability(energies)
     yield energy_drift(energies)
-    yield from seed_percentages(energies)
-    yield temperature_mean(energies)
-    yield from BondIntegrity(universe(folder)).run().measurements()
+    yield temperature_mean(energies.temperature)
+    yield total_drift_percent(energies)
+    yield max_drift_percent(energies)
+    yield drift_rate_percent_per_ps(energies)
+
+
+def _measure_integrity(folder: Path, ending: Ending) -> tuple[tuple[Measurement, ...], str]:
+    """What the frames of a finished run say of its bonds, or why they say nothing."""
+    if ending.status is not Status.DONE:
+        return (), ""
+    try:
+        return BondIntegrity(universe(folder).atoms).run().results.measurements, ""
+    except ValueError as error:
+        return (), f"bonds could not be measured: {error}"
 
 
 def exit_code(assessment: Assessment) -> int:

@@ -78,6 +78,27 @@ def run_one(folder: Path) -> None:
     sys.exit({Status.DONE: 0, Status.STOPPED: STOPPED}.get(outcome.status, 1))
 
 
+@main.command()
+@click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE.toml")
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for labels, weights and errors.")
+@click.option(
+    "--workers", type=click.IntRange(1), help="Processes that label, and threads that train.  [default: CPUs]"
+)
+def distill(recipe: Path, output: Path, workers: int | None) -> None:
+    """Distil a PaiNN student from a teacher, as a recipe says; stopped at any moment, it goes on where it was.
+
+    \b
+    mdsuite distill inputs/recipes/painn-ultra-tiny.toml --output student
+    """  # noqa: D301  \b is click's
+    from mdsuite.fitting.distill import distill as carry_out  # noqa: PLC0415
+
+    try:
+        click.echo(carry_out(recipe, output, workers or _n_cpus(), click.echo))
+    except InputError as error:
+        click.echo(f"mdsuite: {error}", err=True)
+        sys.exit(BAD_INPUT)
+
+
 def _run(file: Path | None, output: Path, jobs: int | None, flags: Mapping[str, Any]) -> int:
     from rich.console import Console  # noqa: PLC0415
 

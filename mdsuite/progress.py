@@ -69,18 +69,23 @@ def live(console: Console, plan: Plan) -> Iterator[LiveRuns]:
 
 def print_summary(console: Console, assessment: Assessment, report: Path) -> None:
     """A table of the runs, the verdict, and where the report is."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("model", "run", "steps", "energy drift", "mean temperature", "broken bonds", "verdict"):
-        table.add_column(column)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("trajectory", no_wrap=True)
+    table.add_column("ended")
+    table.add_column("drift\n(meV/atom/ps)")
+    table.add_column("mean temperature\n(K)")
+    table.add_column("broken\nbonds")
+    table.add_column("verdict")
     for run in assessment.runs:
-        table.add_row(*_row(run))
+        table.add_row(*_row(run, named=len(assessment.models) > 1))
     console.print(table)
     colour = COLOURS[assessment.verdict]
     console.print(f"\nverdict: [bold {colour}]{assessment.verdict}[/]")
     console.print(f"report:  {report}", soft_wrap=True, highlight=False)
 
 
-def _row(run: AssessedRun) -> tuple[str, ...]:
+def _row(run: AssessedRun, *, named: bool) -> tuple[Text | str, ...]:
+    who = f"{run.run.model_name}: {name_of(run)}" if named else name_of(run)
     names = ("energy_drift", "temperature_mean", "broken_bonds")
-    measured = [quantity(run.measured(name)).replace("[", r"\[") for name in names]
-    return (run.run.model_name, name_of(run), f"{run.ending.steps} {run.ending.status}", *measured, run.verdict)
+    measured = [Text(quantity(run.measured(name), unit=False)) for name in names]
+    return (Text(who), run.ending.status, *measured, Text(run.verdict, style=COLOURS[run.verdict]))

@@ -109,18 +109,14 @@ class EnergyDrift(AnalysisBase):  # type: ignore[misc]  # MDAnalysis ships no ty
 
     def _prepare(self) -> None:
         self._values = np.full((len(self._keys), self.n_frames), np.nan)
-        self._time = np.full(
-            self.n_frames, np.nan
-        )  # the base class' own times are those of a chain of files, not of ts
 
     def _single_frame(self) -> None:
-        self._time[self._frame_index] = self._ts.time
         self._values[:, self._frame_index] = [self._ts.data[key] for key in self._keys]
 
     def _conclude(self) -> None:
         self.results.series = EnergySeries(
             step=np.arange(self.n_frames),
-            time=self._time,
+            time=self.times,
             total_energy=self._values[0],
             temperature=self._values[1] if len(self._keys) > 1 else None,
             n_atoms=self._n_atoms,

@@ -1,5 +1,6 @@
 """Symbols and covalent radii of the elements."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -15,7 +16,7 @@ _TABLE = """
 """
 
 COVALENT_RADII: Mapping[str, float] = MappingProxyType(
-    dict(zip(_TABLE.split()[::2], map(float, _TABLE.split()[1::2]), strict=True))
+    {name: float(radius) for name, radius in re.findall(r"([A-Z][a-z]?) ([\d.]+)", _TABLE)}
 )
 """Covalent radii in Å, in order of atomic number from H to Cm; B. Cordero et al., doi:10.1039/b801115j.
 

@@ -129,14 +129,12 @@ class BondIntegrity(AnalysisBase):  # type: ignore[misc]  # MDAnalysis ships no 
         self.results.n_fragments = np.zeros(self.n_frames, dtype=np.int64)
         self.results.longest = np.zeros(self.n_frames)
         self.results.ever_broken = np.zeros(len(graph.pairs), dtype=np.bool_)
-        self._time = np.zeros(self.n_frames)
         self._finite = np.ones(self.n_frames, dtype=np.bool_)
 
     def _single_frame(self) -> None:
         graph, frame, positions = self.results.graph, self._frame_index, self._atoms.positions
         elongation = bond_lengths(graph, positions, self._atoms.dimensions) - graph.lengths
         intact = elongation <= self._stretch
-        self._time[frame] = self._ts.time
         self._finite[frame] = np.isfinite(positions).all()
         self.results.n_broken[frame] = (~intact).sum()
         self.results.n_fragments[frame] = graph.fragments(intact)
@@ -158,7 +156,7 @@ class BondIntegrity(AnalysisBase):  # type: ignore[misc]  # MDAnalysis ships no 
 
     def _first_break_time(self) -> float:
         broken = (self.results.n_broken > 0) | ~self._finite
-        return float(self._time[np.argmax(broken)]) if broken.any() else float("nan")
+        return float(self.times[np.argmax(broken)]) if broken.any() else float("nan")
 
     def _measurement(self, name: str, value: float, unit: str) -> Measurement:
         # Without bonds nothing can break, but positions that are not finite must not pass for whole either.

@@ -49,8 +49,9 @@ def temperature_mean(temperature: Floats, *, confidence: float = 0.95) -> Measur
     if len(settled) < SHORTEST:
         return _undefined(f"{len(settled)} samples after the transient; a mean needs {SHORTEST}", confidence)
     mean = mean_with_interval(settled, confidence=confidence)
+    interval = (max(mean.ci[0], 0.0), mean.ci[1])  # no kinetic energy is negative
     return Measurement(
-        name="temperature_mean", value=mean.value, unit="K", ci=mean.ci, confidence=confidence, note=start.note
+        name="temperature_mean", value=mean.value, unit="K", ci=interval, confidence=confidence, note=start.note
     )
 
 

@@ -10,6 +10,7 @@ from mdsuite_analysis.statistics import autocorrelation_time
 
 FRACTION = 0.1
 AUTOCORRELATION_TIMES = 5.0
+SETTLED_FRACTION = 0.25  # five autocorrelation times of twenty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,26 +21,27 @@ class Transient:
     ----------
     end : int
         Index of the first sample that counts.
-    capped : bool
-        Whether the rule asked for more than half of the run. The run is then too short to show that it has settled;
-        half of it is left out, and whoever measures says so.
+    settled : bool
+        Whether the run is long enough to show that it has settled. If not, half of it is left out, and whoever
+        measures says so.
 
     """
 
     end: int
-    capped: bool
+    settled: bool
 
     @property
     def note(self) -> str:
         """What a reader must know about it."""
-        return "the temperature had not settled within half of the run" if self.capped else ""
+        return "" if self.settled else "the run is too short to show that its temperature had settled"
 
 
 def start_transient(temperature: Floats) -> Transient:
-    """The larger of a tenth of the run and five autocorrelation times of its temperature, at most half of the run.
+    """The larger of a tenth of the run and five autocorrelation times of its temperature, or half of an unsettled run.
 
     The autocorrelation time is taken about the straight line through the temperature: a run that heats steadily is
-    stationary but for its slope, not one long transient.
+    stationary but for its slope, not one long transient. A run shorter than twenty of them cannot tell what its
+    autocorrelation time is, nor that it has settled: half of it is left out.
 
     Parameters
     ----------
@@ -51,11 +53,12 @@ def start_transient(temperature: Floats) -> Transient:
     x = np.linspace(-1.0, 1.0, n) if n > 1 else np.zeros(1)
     slope = float(x @ temperature) / max(float(x @ x), 1.0)
     wanted = max(FRACTION * n, AUTOCORRELATION_TIMES * autocorrelation_time(temperature - slope * x))
-    return Transient(end=min(math.ceil(wanted), n // 2), capped=math.ceil(wanted) > n // 2)
+    settled = wanted <= SETTLED_FRACTION * n
+    return Transient(end=math.ceil(wanted) if settled else n // 2, settled=settled)
 
 
 def transient_end(series: EnergySeries) -> Transient:
     """The transient of a series; a tenth of the run where no temperature was recorded."""
     if series.temperature is None:
-        return Transient(end=math.ceil(FRACTION * len(series.step)) if len(series.step) > 1 else 0, capped=False)
+        return Transient(end=int(FRACTION * len(series.step)), settled=True)
     return start_transient(series.temperature)

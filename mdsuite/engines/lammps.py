@@ -26,8 +26,9 @@ class LammpsStepError(RuntimeError):
 class LammpsFrame:
     """Between the user's axes and LAMMPS', whose first lattice vector lies along x and second in the xy plane.
 
-    The driver and the recording see the user's axes, so that a model that is not invariant under rotation is seen
-    as it is. `to_lammps` is (3, 3), orthogonal, and exactly the identity where the cell already fits.
+    The driver sees the user's axes, so that a model that is not invariant under rotation is served as it is; the
+    recording has LAMMPS', because MDAnalysis keeps of a cell its
+    lengths and angles only. `to_lammps` is (3, 3), orthogonal, and exactly the identity where the cell already fits.
     """
 
     def __init__(self, start: Start) -> None:
@@ -156,6 +157,7 @@ class LammpsEngine:
         kept = slice(0 if first == 0 else 1, None)  # the set-up evaluates the last step of the chunk before again
         return Segment(
             frames=frames,
+            axes=self._frame.to_lammps,
             step=np.arange(first, last + 1)[kept],
             potential_energy=potential[kept],
             kinetic_energy=kinetic[kept],
@@ -234,10 +236,10 @@ class LammpsEngine:
         x, v, f = (self._gather(name) for name in ("x", "v", "f"))
         return Frame(
             step=int(self._lammps.extract_global("ntimestep")),
-            cell=self._run.start.cell,
-            positions=self._frame.outward(x + self._images() @ self._frame.cell),
-            velocities=self._frame.outward(v),
-            forces=self._frame.outward(f),
+            cell=self._frame.cell,
+            positions=x + self._images() @ self._frame.cell,
+            velocities=v,
+            forces=f,
         )
 
     def _gather(self, name: str) -> FloatArray:

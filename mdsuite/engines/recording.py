@@ -1,18 +1,21 @@
 """The recording of a run: H5MD segments that are whole or absent.
 
-Layout of a segment (H5MD 1.1, doi:10.1016/j.cpc.2014.01.018): frames under /particles/trajectory, their energies under
-/observables/trajectory, the energies of every step under /parameters/every_step. All in eV, Å, ps, amu, K and float64.
+Layout of a segment (H5MD 1.1, doi:10.1016/j.cpc.2014.01.018): frames under /particles/trajectory, their energies
+under /observables/trajectory, the energies of every step under /parameters/every_step, and under /parameters/axes the
+rotation from the user's axes to the recorded ones. All in float64 and in eV, Å, ps, amu and K, but for
+forces: MDAnalysis knows them in kJ/mol/Å only.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from mdsuite import __version__
+from mdsuite.constants import KJ_PER_MOL
 from mdsuite.files import whole
 from mdsuite.run import FloatArray, IntArray, Run
 
@@ -33,9 +36,13 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A chunk of a run: its frames, and potential and kinetic energy (eV) of each of its steps."""
+    """A chunk of a run: its frames, and potential and kinetic energy (eV) of each of its steps.
 
-    frames: list[Frame] = field(default_factory=list)
+    axes : (3, 3) float, orthogonal; recorded vectors are the user's times this matrix
+    """
+
+    frames: list[Frame]
+    axes: FloatArray
     step: IntArray
     potential_energy: FloatArray
     kinetic_energy: FloatArray
@@ -69,6 +76,7 @@ def write_segment(path: Path, run: Run, segment: Segment) -> None:
     with whole(path) as temporary, h5py.File(temporary, "w") as file:
         _write_header(file)
         _write_every_step(file.create_group("parameters/every_step"), run, segment)
+        file["parameters/axes"] = segment.axes
         _write_particles(file.create_group("particles/trajectory"), run, segment.frames)
         _write_observables(file.create_group("observables/trajectory"), run, segment)
 
@@ -118,7 +126,8 @@ def _write_particles(group: h5py.Group, run: Run, frames: list[Frame]) -> None:
         _element(box, "edges", "Angstrom", run, frames, np.array([frame.cell for frame in frames]))
     _element(group, "position", "Angstrom", run, frames, np.array([frame.positions for frame in frames]))
     _element(group, "velocity", "Angstrom ps-1", run, frames, np.array([frame.velocities for frame in frames]))
-    _element(group, "force", "eV Angstrom-1", run, frames, np.array([frame.forces for frame in frames]))
+    forces = np.array([frame.forces for frame in frames]) * KJ_PER_MOL
+    _element(group, "force", "kJ mol-1 Angstrom-1", run, frames, forces)
 
 
 def _element(group: h5py.Group, name: str, unit: str, run: Run, frames: list[Frame], values: FloatArray) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+import math
 
 from mdsuite.judgement.judge import Judged
-
-# How an interval narrows with the length T of a trajectory: a slope's as T^(-3/2), a mean's as T^(-1/2).
-NARROWING: Mapping[str, float] = MappingProxyType({"energy_drift": 1.5, "temperature_mean": 0.5})
+from mdsuite_analysis.statistics import length_to_decide
 
 
 def time_to_decide(judged: Judged, duration: float) -> float | None:
@@ -17,10 +14,18 @@ def time_to_decide(judged: Judged, duration: float) -> float | None:
     None where the value lies on the limit, or the measurement has no interval that narrows with time.
     """
     measurement = judged.measurement
-    if measurement is None or measurement.ci is None or measurement.name not in NARROWING:
+    if measurement is None or measurement.ci is None:
         return None
-    half = 0.5 * (measurement.ci[1] - measurement.ci[0])
-    room = min(abs(measurement.value - bound) for bound in judged.limit if bound is not None)
-    if room <= 0:
-        return None
-    return float(duration * max(1.0, half / room) ** (1.0 / NARROWING[measurement.name]))
+    value, (low, high) = measurement.value, measurement.ci
+    half = 0.5 * (high - low)
+    limit = min((bound for bound in judged.limit if bound is not None), key=lambda bound: abs(value - bound))
+    if measurement.name == "energy_drift":
+        length = length_to_decide(slope=value, half_width=half, duration=duration, limit=limit)
+    else:
+        length = _of_a_mean(abs(value - limit), half, duration)
+    return max(length, duration) if math.isfinite(length) else None
+
+
+def _of_a_mean(distance: float, half: float, duration: float) -> float:
+    """A mean's interval narrows with the root of the length."""
+    return math.inf if distance == 0 else duration * (half / distance) ** 2

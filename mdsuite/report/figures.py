@@ -59,6 +59,8 @@ def _draw_energies(axes: Axes, runs: Sequence[AssessedRun]) -> None:
 
 def _draw_temperatures(axes: Axes, runs: Sequence[AssessedRun]) -> None:
     for each, colour, style, energies in _styled(runs):
+        if energies.temperature is None:
+            continue
         width = max(1, round(SMOOTHING / each.run.timestep))
         axes.plot(*_smoothed(energies.time, energies.temperature, width), style, color=colour, lw=1.0)
     target = runs[0].run.temperature

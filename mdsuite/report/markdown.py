@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from ase.formula import Formula
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -17,6 +18,16 @@ from mdsuite.report import words
 from mdsuite.report.figures import figure_name
 from mdsuite.report.provenance import provenance
 from mdsuite_analysis.measurement import Measurement
+
+LABELS = MappingProxyType(
+    {
+        "total_drift_percent": "total drift, % of the initial energy",
+        "max_drift_percent": "maximum drift, % of the initial energy",
+        "drift_rate_percent_per_ps": "drift rate, % of the initial energy",
+        "temperature_mean": "mean temperature",
+    }
+)
+COUNTED = ("bonds", "fragments", "Å", "ps")  # of one analysis, whose note is printed once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +112,7 @@ def _figure(model: AssessedModel, output: Path) -> str | None:
 def _formula(run: AssessedRun) -> str:
     from ase.symbols import Symbols  # noqa: PLC0415
 
-    return Formula(str(Symbols(run.run.start.numbers))).format("hill")
+    return str(Formula(str(Symbols(run.run.start.numbers))).format("hill"))
 
 
 def _ending(run: AssessedRun) -> str:
@@ -111,8 +122,9 @@ def _ending(run: AssessedRun) -> str:
 
 
 def _label(measurement: Measurement) -> str:
-    name = measurement.name.replace("_", " ")
-    return f"{name} ({measurement.note})" if measurement.note else name
+    name = LABELS.get(measurement.name, measurement.name.replace("_", " "))
+    noted = measurement.note and (measurement.unit not in COUNTED or measurement.name == "broken_bonds")
+    return f"{name} ({measurement.note})" if noted else name
 
 
 def _of(run: AssessedRun, measurement: Measurement, describe: object) -> str:
@@ -124,5 +136,4 @@ def _span(model: AssessedModel, name: str) -> str:
     values = [each.value for run in model.runs if (each := run.measured(name)) is not None]
     if not values:
         return "not measured"
-    low, high = words.number(min(values)), words.number(max(values))
-    return low if low == high else f"{low} to {high}"
+    return words.span(values)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from mdsuite_analysis.drift import KELVIN_PER_MEV
-
 from mdsuite.assessment import AssessedModel, AssessedRun, Assessment, outcomes_of
+from mdsuite.constants import BOLTZMANN
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.criteria import Criterion
 from mdsuite.judgement.judge import Judged, Outcome, Verdict
@@ -15,7 +14,8 @@ from mdsuite.judgement.power import time_to_decide
 from mdsuite_analysis.measurement import Measurement
 
 ENGINES = {"lammps": "LAMMPS"}
-COOLED = 0.75  # of the target temperature, below which the report says where the kinetic energy went
+KELVIN_PER_MEV = 1e-3 / (3.0 * BOLTZMANN)  # by a heat capacity of 3 k_B per atom
+COOLED, HEATED = 0.75, 1.5  # of the target temperature, beyond which the report says where kinetic energy went
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -28,16 +28,21 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{places}f}"
 
 
-def quantity(measurement: Measurement | None, *, sign: bool = False) -> str:
+def quantity(measurement: Measurement | None, *, sign: bool = False, unit: bool = True) -> str:
     """A measurement with its interval and unit."""
     if measurement is None:
         return "not measured"
-    unit = "" if measurement.unit == "1" else f" {measurement.unit}"
+    name = f" {measurement.unit}" if unit and measurement.unit != "1" else ""
     plus = "+" if sign and measurement.value >= 0 else ""
     if measurement.ci is None:
-        return f"{plus}{number(measurement.value)}{unit}"
+        return f"{_exact(measurement.value)}{name}"
     low, high = measurement.ci
-    return f"{plus}{number(measurement.value)} [{number(low)}, {number(high)}]{unit}"
+    return f"{plus}{number(measurement.value)} [{number(low)}, {number(high)}]{name}"
+
+
+def _exact(value: float) -> str:
+    """A count as a whole number, any other number to three digits."""
+    return f"{value:.0f}" if math.isfinite(value) and value == round(value) else number(value)
 
 
 def limit(judged: Judged) -> str:
@@ -45,10 +50,10 @@ def limit(judged: Judged) -> str:
     low, high = judged.limit
     unit = "" if judged.criterion.unit == "1" else f" {judged.criterion.unit}"
     if low is None:
-        return f"at most {number(high or 0.0)}{unit}"
+        return f"at most {_exact(high or 0.0)}{unit}"
     if high is None:
-        return f"at least {number(low)}{unit}"
-    return f"{number(low)} to {number(high)}{unit}"
+        return f"at least {_exact(low)}{unit}"
+    return f"{_exact(low)} to {_exact(high)}{unit}"
 
 
 def name_of(run: AssessedRun) -> str:
@@ -99,8 +104,14 @@ def _range(judged: Sequence[Judged]) -> str:
     if not finite:
         return ""
     unit = judged[0].criterion.unit
-    text = number(min(finite)) if min(finite) == max(finite) else f"{number(min(finite))} to {number(max(finite))}"
+    text = span(finite)
     return f": measured {text}" + ("" if unit == "1" else f" {unit}")
+
+
+def span(values: Sequence[float]) -> str:
+    """The range of some numbers."""
+    low, high = _exact(min(values)), _exact(max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def findings(model: AssessedModel) -> Iterator[str]:
@@ -114,7 +125,9 @@ def _run_findings(run: AssessedRun) -> Iterator[str]:
     if run.ending.status is not Status.DONE:
         yield f"{who} {run.ending.status} after {run.ending.steps} of {run.run.n_steps} steps ({run.ending.reason})."
         return
-    yield from (f"{who} {sentence}" for sentence in (*_drift(run), *_cooling(run), *_heating(run), *_breaking(run)))
+    if run.unmeasured:
+        yield f"{who} {run.unmeasured}."
+    yield from (f"{who} {sentence}" for sentence in (*_drift(run), *_temperature(run), *_breaking(run)))
 
 
 def _drift(run: AssessedRun) -> Iterator[str]:
@@ -126,30 +139,26 @@ def _drift(run: AssessedRun) -> Iterator[str]:
         )
 
 
-def _cooling(run: AssessedRun) -> Iterator[str]:
+def _temperature(run: AssessedRun) -> Iterator[str]:
+    """Where kinetic energy came from or went to, when the temperature is not the one asked for."""
     temperature, energies = run.measured("temperature_mean"), run.energies
-    if temperature is None or energies is None or not temperature.value < COOLED * run.run.temperature:
+    if temperature is None or energies is None or energies.temperature is None or energies.kinetic_energy is None:
         return
-    gained = float(energies.potential_energy[len(energies.time) // 2 :].mean() - energies.potential_energy[0])
-    yield (
-        f"it began at {number(float(energies.temperature[0]))} K and settled at {number(temperature.value)} K while "
-        f"the potential energy rose by {number(gained)} eV: the start lies below thermal equilibrium, as a relaxed "
-        "structure does. Start from a thermal structure to test the target temperature."
-    )
-
-
-def _heating(run: AssessedRun) -> Iterator[str]:
-    temperature, energies = run.measured("temperature_mean"), run.energies
-    if temperature is None or energies is None or not temperature.value > 1.5 * run.run.temperature:
-        return
-    change = float(energies.total_energy[-1] - energies.total_energy[0])
+    began = number(float(energies.temperature[0]))
     kinetic = float(energies.kinetic_energy[-1] - energies.kinetic_energy[0])
-    yield (
-        f"the temperature rose from {number(float(energies.temperature[0]))} K to a mean of "
-        f"{number(temperature.value)} K: {number(kinetic)} eV of kinetic energy appeared, of which "
-        f"{number(change)} eV is change of the total energy and {number(kinetic - change)} eV came out of the "
-        "potential energy."
-    )
+    total = float(energies.total_energy[-1] - energies.total_energy[0])
+    if temperature.value < COOLED * run.run.temperature:
+        yield (
+            f"the temperature began at {began} K and its mean is {number(temperature.value)} K; kinetic energy changed "
+            f"by {number(kinetic)} eV, total energy by {number(total)} eV. A start below thermal equilibrium, such as "
+            "a relaxed structure, gives this: start from a thermal structure to test the target temperature."
+        )
+    elif temperature.value > HEATED * run.run.temperature:
+        yield (
+            f"the temperature began at {began} K and its mean is {number(temperature.value)} K; kinetic energy changed "
+            f"by {number(kinetic)} eV from the first to the last step, of which {number(total)} eV are change of the "
+            f"total energy and {number(kinetic - total)} eV came out of the potential energy."
+        )
 
 
 def _breaking(run: AssessedRun) -> Iterator[str]:
@@ -158,8 +167,8 @@ def _breaking(run: AssessedRun) -> Iterator[str]:
         return
     when, fragments = run.measured("first_break_time"), run.measured("fragments_lost")
     yield (
-        f"{number(broken.value)} bonds of the start structure were broken at once at most, the first at "
-        f"{quantity(when)}; fragments lost: {number(fragments.value) if fragments else 'not measured'}."
+        f"{_exact(broken.value)} bonds of the start structure were broken at once at most, the first at "
+        f"{quantity(when)} ({broken.note}); {quantity(fragments)} lost."
     )
 
 
@@ -185,18 +194,18 @@ def _more_time(model: AssessedModel, undecided: Sequence[Judged]) -> Iterator[st
     if known:
         total = max(known)
         yield (
-            f"{label}: {len(undecided)} trajectories need about {number(total - duration, 2)} ps more "
-            f"({number(total, 2)} ps in all) before the interval leaves the limit; ask for a longer --time-ps with "
-            "the same --output, what is recorded is kept."
+            f"{label}: {len(undecided)} of {len(model.runs)} trajectories are undecided; about "
+            f"{number(total - duration, 2)} ps more ({number(total, 2)} ps in all) would take the interval off the "
+            "limit. Ask for a longer --time-ps with the same --output; what is recorded is kept."
         )
     if len(known) < len(times):
-        yield f"{label}: {len(times) - len(known)} trajectories lie on the limit; no length decides them."
+        yield f"{label}: {len(times) - len(known)} of {len(model.runs)} lie on the limit; no length decides them."
 
 
 def _rerun(model: AssessedModel) -> Iterator[str]:
     unfinished = [run for run in model.runs if run.ending.status in (Status.FAILED, Status.STOPPED)]
     if unfinished:
-        yield f"{len(unfinished)} trajectories did not end; the same command takes them up where they stand."
+        yield f"{len(unfinished)} of {len(model.runs)} did not end; the same command takes them up where they stand."
 
 
 def conclusion(model: AssessedModel, assessment: Assessment) -> str:

@@ -222,7 +222,9 @@ def test_i_pi_integrates_with_our_driver(tmp_path: Path):
         stderr=subprocess.STDOUT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    client = driver("--model", "ase:ase.calculators.emt:EMT", "--unix", name, "--structure", str(tmp_path / "start.extxyz"))
+    client = driver(
+        "--model", "ase:ase.calculators.emt:EMT", "--unix", name, "--structure", str(tmp_path / "start.extxyz")
+    )
     try:
         said, _ = ipi.communicate(timeout=90)
         assert ipi.returncode == 0, said
@@ -253,5 +255,3 @@ def test_a_driver_without_a_server_gives_up(tmp_path: Path):
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert b"start the server first" in output
-
-

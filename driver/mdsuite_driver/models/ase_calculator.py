@@ -64,20 +64,23 @@ class AseModel:
 
 
 def load_ase_calculator(source: str, *, trust: bool) -> AseModel:
+    """The model of a calculator; raises ModelError, also where a file's code is not trusted."""
+    return AseModel(make_calculator(source, trust=trust), _card(source))
+
+
+def make_calculator(source: str, *, trust: bool) -> Any:
     """The calculator that a factory returns; raises ModelError, also where a file's code is not trusted."""
     location, _, query = source.removeprefix("ase:").partition("?")
     module_name, _, factory_name = location.rpartition(":")
     if not module_name:
         raise ModelError(f"wanted {WANTED}, got {source!r}")
-    module = _module(module_name, trust=trust)
-    factory = getattr(module, factory_name, None)
+    factory = getattr(_module(module_name, trust=trust), factory_name, None)
     if factory is None:
         raise ModelError(f"{module_name} has no {factory_name!r}; wanted {WANTED}")
     try:
-        calculator = factory(**{key: _value(text) for key, text in parse_qsl(query)})
+        return factory(**{key: _value(text) for key, text in parse_qsl(query)})
     except Exception as error:
         raise ModelError(f"{factory_name} of {module_name} failed: {type(error).__name__}: {error}") from error
-    return AseModel(calculator, _card(source, module))
 
 
 def _module(name: str, *, trust: bool) -> ModuleType:
@@ -108,9 +111,10 @@ def _value(text: str) -> bool | int | float | str:
     return {"true": True, "false": False}.get(text.lower(), text)
 
 
-def _card(source: str, module: ModuleType) -> ModelCard:
-    code = Path(module.__file__).read_bytes() if module.__file__ else b""
+def _card(source: str) -> ModelCard:
     location, _, query = source.partition("?")
+    file = Path(location.removeprefix("ase:").rpartition(":")[0])
+    code = file.read_bytes() if file.suffix == ".py" else b""
     name = ":".join([os.path.basename(part) for part in location.split(":")])  # noqa: PTH119  not only paths
     return ModelCard(
         name=f"{name}?{query}" if query else name,

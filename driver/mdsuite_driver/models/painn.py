@@ -1,0 +1,209 @@
+"""PaiNN (Schütt, Unke & Gastegger 2021, arXiv:2102.03150) with energies that are smooth at the cut-off.
+
+Filters are multiplied by the envelope after their bias, so every message vanishes at the cut-off together with its
+first two derivatives; vectors are mixed over channels and never over Cartesian components. The first block, whose
+vectors are zero, and the last, whose vectors nobody reads, leave out the weights that could not matter.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mdsuite_driver.models.neighbours import pairs_within
+from mdsuite_driver.models.protocol import Configuration, Evaluation, ModelCard, ModelError
+
+FORMAT = "mdsuite-painn/1"
+EPSILON = 1e-8  # under the root of a vector's norm, so that its derivative exists at zero
+HIGHEST_Z = 118
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaiNNConfig:
+    """Sizes of a PaiNN; species are atomic numbers, cutoff is in Å."""
+
+    species: tuple[int, ...]
+    hidden: int
+    n_interactions: int
+    n_rbf: int
+    cutoff: float
+
+
+class _Message(nn.Module):
+    def __init__(self, config: PaiNNConfig, *, first: bool) -> None:
+        super().__init__()
+        h = config.hidden
+        self._n_gates = 2 if first else 3
+        self.node = nn.Sequential(nn.Linear(h, h), nn.SiLU(), nn.Linear(h, self._n_gates * h))
+        self.filter = nn.Linear(config.n_rbf, self._n_gates * h)
+
+    def forward(self, s: Tensor, v: Tensor, edges: _Edges) -> tuple[Tensor, Tensor]:
+        gates = (self.node(s)[edges.j] * self.filter(edges.basis) * edges.envelope).chunk(self._n_gates, dim=-1)
+        vectors = gates[1][:, None] * edges.direction[:, :, None]
+        if self._n_gates == 3:
+            vectors = vectors + gates[2][:, None] * v[edges.j]
+        return s.index_add(0, edges.i, gates[0]), v.index_add(0, edges.i, vectors)
+
+
+class _Update(nn.Module):
+    def __init__(self, config: PaiNNConfig, *, last: bool) -> None:
+        super().__init__()
+        h = config.hidden
+        self._n_gates = 2 if last else 3
+        self.mix = nn.Linear(h, 2 * h, bias=False)
+        self.node = nn.Sequential(nn.Linear(2 * h, h), nn.SiLU(), nn.Linear(h, self._n_gates * h))
+
+    def forward(self, s: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        u, w = self.mix(v).chunk(2, dim=-1)
+        norm = torch.sqrt((w * w).sum(dim=1) + EPSILON)
+        gates = self.node(torch.cat([s, norm], dim=-1)).chunk(self._n_gates, dim=-1)
+        s = s + gates[0] + gates[1] * (u * w).sum(dim=1)
+        return s, v + gates[2][:, None] * u if self._n_gates == 3 else v
+
+
+@dataclass(frozen=True, slots=True)
+class _Edges:
+    """Ordered pairs: centre i, neighbour j, radial basis, envelope and unit vector from i to j."""
+
+    i: Tensor
+    j: Tensor
+    basis: Tensor
+    envelope: Tensor
+    direction: Tensor
+
+
+class PaiNN(nn.Module):
+    """Energies of atoms; `reference` holds an energy for each element, eV."""
+
+    reference: Tensor
+    index: Tensor
+
+    def __init__(self, config: PaiNNConfig) -> None:
+        super().__init__()
+        self.config = config
+        h, last = config.hidden, config.n_interactions - 1
+        index = torch.full((HIGHEST_Z + 1,), -1)
+        index[list(config.species)] = torch.arange(len(config.species))
+        self.register_buffer("index", index, persistent=False)
+        self.register_buffer("reference", torch.zeros(len(config.species), dtype=torch.float64))
+        self.embedding = nn.Embedding(len(config.species), h)
+        self.messages = nn.ModuleList(_Message(config, first=k == 0) for k in range(last + 1))
+        self.updates = nn.ModuleList(_Update(config, last=k == last) for k in range(last + 1))
+        self.readout = nn.Sequential(nn.Linear(h, h // 2), nn.SiLU(), nn.Linear(h // 2, 1))
+
+    def forward(self, numbers: Tensor, i: Tensor, j: Tensor, vectors: Tensor) -> Tensor:
+        """Energies (n_atoms,), eV, without the elements' reference energies.
+
+        numbers : (n_atoms,) int
+        i, j : (n_pairs,) int, ordered pairs within the cut-off
+        vectors : (n_pairs, 3) float, Å, from i to j
+        """
+        edges = self._edges(i, j, vectors)
+        s = self.embedding(self.index[numbers])
+        v = s.new_zeros(len(numbers), 3, self.config.hidden)
+        for message, update in zip(self.messages, self.updates, strict=True):
+            s, v = message(s, v, edges)
+            s, v = update(s, v)
+        energies: Tensor = self.readout(s)[:, 0]
+        return energies
+
+    def reference_energies(self, numbers: Tensor) -> Tensor:
+        """The elements' share of the energies (n_atoms,), eV, in float64."""
+        return self.reference[self.index[numbers]]
+
+    def _edges(self, i: Tensor, j: Tensor, vectors: Tensor) -> _Edges:
+        r = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+        x = r / self.config.cutoff
+        order = torch.arange(1, self.config.n_rbf + 1, device=r.device, dtype=r.dtype)
+        basis = torch.sin(torch.pi * order * x) / r
+        return _Edges(i, j, basis, envelope(x), vectors / r)
+
+
+def envelope(x: Tensor) -> Tensor:
+    """1 - 28x⁶ + 48x⁷ - 21x⁸ below x = 1 and 0 beyond, twice differentiable (Gasteiger 2020, arXiv:2003.03123)."""
+    inside = 1.0 + x**6 * (-28.0 + x * (48.0 - 21.0 * x))
+    return torch.where(x < 1.0, inside, torch.zeros_like(x))
+
+
+class PaiNNModel:
+    """A PaiNN behind the protocol; computes in float64 whatever its weights were trained in."""
+
+    def __init__(self, network: PaiNN, card: ModelCard) -> None:
+        self._network = network.double().eval().requires_grad_(False)
+        self._card = card
+
+    @property
+    def card(self) -> ModelCard:
+        """What is known of the model."""
+        return self._card
+
+    def evaluate(self, configuration: Configuration) -> Evaluation:
+        """Energy, forces and virial from one differentiation by the vectors between pairs.
+
+        Raises ModelError for elements that the model was not made for.
+        """
+        numbers = torch.as_tensor(configuration.numbers)
+        self._require_known(configuration)
+        i, j, translations = pairs_within(configuration, self._network.config.cutoff)
+        separation = configuration.positions[j] - configuration.positions[i] + translations
+        vectors = torch.tensor(separation, requires_grad=True)
+        energy = self._network(numbers, torch.as_tensor(i), torch.as_tensor(j), vectors).sum()
+        gradient = np.zeros_like(separation) if len(i) == 0 else torch.autograd.grad(energy, vectors)[0].numpy()
+        forces = np.zeros_like(configuration.positions)
+        np.add.at(forces, i, gradient)
+        np.subtract.at(forces, j, gradient)
+        virial = -separation.T @ gradient
+        total = float(energy.detach()) + float(self._network.reference_energies(numbers).sum())
+        return Evaluation(energy=total, forces=forces, virial=0.5 * (virial + virial.T))
+
+    def _require_known(self, configuration: Configuration) -> None:
+        unknown = sorted(set(configuration.numbers.tolist()) - set(self._network.config.species))
+        if unknown:
+            raise ModelError(f"{self._card.name} was not made for the elements with Z = {unknown}")
+
+
+def checkpoint(network: PaiNN, training: Mapping[str, Any]) -> dict[str, Any]:
+    """What is stored of a network: plain types and tensors, so that nothing has to be trusted to read it."""
+    return {
+        "format": FORMAT,
+        "config": {**dataclasses.asdict(network.config), "species": list(network.config.species)},
+        "state_dict": network.state_dict(),
+        "training": dict(training),
+    }
+
+
+def load_painn(name: str, stored: Mapping[str, Any], sha256: str) -> PaiNNModel:
+    """A model from `checkpoint`; raises ModelError where configuration and weights do not go together."""
+    network = build_painn(name, stored)
+    card = ModelCard(
+        name=name,
+        kind="PaiNN",
+        dtype="float64",
+        n_parameters=sum(parameter.numel() for parameter in network.parameters()),
+        species=network.config.species,
+        cutoff=network.config.cutoff,
+        conservative=True,
+        periodic=True,
+        sha256=sha256,
+        minimum_width=network.config.cutoff,  # in thinner cells atoms meet their own images, which none was trained on
+    )
+    return PaiNNModel(network, card)
+
+
+def build_painn(name: str, stored: Mapping[str, Any]) -> PaiNN:
+    """The network of a checkpoint; raises ModelError where configuration and weights do not go together."""
+    try:
+        config = PaiNNConfig(**{**stored["config"], "species": tuple(stored["config"]["species"])})
+        network = PaiNN(config)
+        network.load_state_dict(stored["state_dict"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ModelError(f"{name}: configuration and weights of the PaiNN do not go together: {error}") from error
+    if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
+        raise ModelError(f"{name}: some weights are not finite; get an intact checkpoint")
+    return network

@@ -1,0 +1,1 @@
+"""Who makes models: distillation of a student from a teacher."""

@@ -1,0 +1,86 @@
+"""A recipe as its user writes it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mdsuite.errors import InputError
+
+
+class Section(BaseModel):
+    """A table of a recipe; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Molecule(Section):
+    """What is sampled: a SMILES string, or a file that ASE reads; `snapshot` bundles a thermal frame of it."""
+
+    name: str
+    smiles: str | None = None
+    file: str | None = None
+    snapshot: bool = False
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Molecule:
+        if (self.smiles is None) == (self.file is None):
+            raise ValueError(f"molecule {self.name} needs either smiles or file")
+        return self
+
+
+class Sampling(Section):
+    """Langevin dynamics with the teacher, one trajectory for each molecule, temperature and seed."""
+
+    temperatures_K: list[float] = Field(min_length=1)  # noqa: N815  the unit's symbol
+    steps: int = Field(ge=1)
+    held_out_steps: int = Field(ge=1)
+    every: int = Field(default=10, ge=1)
+    equilibration_steps: int = Field(default=500, ge=0)
+    timestep_fs: float = Field(default=1.0, gt=0)
+    friction_per_fs: float = Field(default=0.02, gt=0)
+    snapshot_temperature_K: float = Field(default=300.0, gt=0)  # noqa: N815
+
+
+class Network(Section):
+    """Sizes of the student."""
+
+    hidden: int = Field(ge=1)
+    n_interactions: int = Field(ge=1)
+    n_rbf: int = Field(ge=1)
+    cutoff: float = Field(default=5.0, gt=0)
+
+
+class Training(Section):
+    """How the student is fitted; force_weight in (eV/atom)²/(eV/Å)² beside an energy weight of one."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    force_weight: float = Field(default=1.0, ge=0)
+    energy_weight: float = Field(default=10.0, ge=0)
+    ema: float = Field(default=0.999, ge=0, lt=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class Recipe(Section):
+    """Everything that decides a distilled model."""
+
+    name: str
+    teacher: str = "gfn2-xtb"
+    molecules: list[Molecule] = Field(min_length=1)
+    sampling: Sampling
+    network: Network
+    training: Training
+
+
+def read_recipe(path: Path) -> Recipe:
+    """A recipe from TOML; raises InputError naming what is wrong."""
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text()))
+    except FileNotFoundError as error:
+        raise InputError(f"wanted a recipe, but there is no file {path}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
+        raise InputError(f"{path} is not a recipe: {error}") from error

@@ -1,0 +1,240 @@
+"""Fits a PaiNN to labelled frames; deterministic by seed, and resumable after every epoch."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdsuite.files import whole
+from mdsuite.fitting.recipe import Recipe
+from mdsuite.fitting.sampling import Labelled
+from mdsuite_driver.models.neighbours import pairs_within
+from mdsuite_driver.models.painn import PaiNN, PaiNNConfig
+from mdsuite_driver.models.protocol import Configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Molecules side by side: `molecule` (n_atoms,) numbers them, `n_atoms` (n_molecules,) counts their atoms."""
+
+    numbers: Tensor
+    molecule: Tensor
+    n_atoms: Tensor
+    i: Tensor
+    j: Tensor
+    vectors: Tensor
+    energies: Tensor
+    forces: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One frame, with its pairs; energies without the elements' references."""
+
+    numbers: Tensor
+    i: Tensor
+    j: Tensor
+    vectors: Tensor
+    energy: float
+    forces: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """How an epoch ended: root mean square errors on validation frames, eV per atom and eV/Å per component."""
+
+    number: int
+    loss: float
+    energy_rmse: float
+    force_rmse: float
+
+
+def fit(
+    recipe: Recipe,
+    train: Sequence[Labelled],
+    validation: Sequence[Labelled],
+    state: Path,
+    told: Callable[[Epoch], None],
+) -> tuple[PaiNN, list[Epoch]]:
+    """The network of the best validation epoch, and all epochs; goes on from the file `state` where it exists."""
+    torch.manual_seed(recipe.training.seed)
+    network = PaiNN(_config(recipe, train))
+    network.reference.copy_(_reference_energies(network.config.species, train))
+    fitting = Fitting(recipe, network, _items(network, train), _items(network, validation))
+    if state.exists():
+        fitting.load(torch.load(state, weights_only=True))
+    while fitting.epoch < recipe.training.epochs:
+        told(fitting.advance())
+        with whole(state) as temporary:
+            torch.save(fitting.stored(), temporary)
+    network.load_state_dict(fitting.best)
+    return network, fitting.history
+
+
+class Fitting:
+    """A fit between two epochs."""
+
+    def __init__(self, recipe: Recipe, network: PaiNN, train: list[Item], validation: list[Item]) -> None:
+        self._recipe = recipe
+        self._network = network
+        self._train = train
+        self._validation = validation
+        self._averaged = copy.deepcopy(network)
+        self._optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.training.learning_rate, weight_decay=1e-6)
+        self.epoch = 0
+        self.history: list[Epoch] = []
+        self.best: dict[str, Tensor] = network.state_dict()
+
+    def advance(self) -> Epoch:
+        """One epoch."""
+        training = self._recipe.training
+        # The order is drawn from the epoch's number, so that a resumed fit sees what an uninterrupted one sees.
+        order = np.random.default_rng([training.seed, self.epoch]).permutation(len(self._train))
+        n_batches = math.ceil(len(order) / training.batch_size)
+        losses = []
+        for k in range(n_batches):
+            self._set_learning_rate((self.epoch + k / n_batches) / training.epochs)
+            chosen = order[k * training.batch_size : (k + 1) * training.batch_size]
+            losses.append(self._step(collate([self._train[n] for n in chosen])))
+        energy_rmse, force_rmse = errors(self._averaged, self._validation)
+        self.epoch += 1
+        ended = Epoch(number=self.epoch, loss=float(np.mean(losses)), energy_rmse=energy_rmse, force_rmse=force_rmse)
+        if all(force_rmse < each.force_rmse for each in self.history):
+            self.best = copy.deepcopy(self._averaged.state_dict())
+        self.history.append(ended)
+        return ended
+
+    def stored(self) -> dict[str, Any]:
+        """Everything that decides how the fit goes on, in plain types."""
+        return {
+            "epoch": self.epoch,
+            "network": self._network.state_dict(),
+            "averaged": self._averaged.state_dict(),
+            "best": self.best,
+            "optimiser": self._optimiser.state_dict(),
+            "history": [[each.number, each.loss, each.energy_rmse, each.force_rmse] for each in self.history],
+        }
+
+    def load(self, stored: dict[str, Any]) -> None:
+        """Take up what `stored` gave."""
+        self.epoch = stored["epoch"]
+        self._network.load_state_dict(stored["network"])
+        self._averaged.load_state_dict(stored["averaged"])
+        self._optimiser.load_state_dict(stored["optimiser"])
+        self.best = stored["best"]
+        self.history = [
+            Epoch(number=number, loss=loss, energy_rmse=energy, force_rmse=force)
+            for number, loss, energy, force in stored["history"]
+        ]
+
+    def _set_learning_rate(self, progress: float) -> None:
+        """A warm-up over the first hundredth, then half a cosine."""
+        factor = min(1.0, progress / 0.01) * 0.5 * (1.0 + math.cos(math.pi * progress))
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._recipe.training.learning_rate * max(factor, 1e-3)
+
+    def _step(self, batch: Batch) -> float:
+        training = self._recipe.training
+        energies, forces = predict(self._network, batch, create_graph=True)
+        energy_loss = (((energies - batch.energies) / batch.n_atoms) ** 2).mean()
+        loss = training.energy_weight * energy_loss + training.force_weight * ((forces - batch.forces) ** 2).mean()
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own
+        torch.nn.utils.clip_grad_norm_(self._network.parameters(), 10.0)
+        self._optimiser.step()
+        self._average()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """An exponential moving average of the weights, younger at the beginning."""
+        steps = self.epoch * math.ceil(len(self._train) / self._recipe.training.batch_size)
+        decay = min(self._recipe.training.ema, (1.0 + steps) / (10.0 + steps))
+        for averaged, current in zip(self._averaged.parameters(), self._network.parameters(), strict=True):
+            averaged.lerp_(current, 1.0 - decay)
+
+
+def predict(network: PaiNN, batch: Batch, *, create_graph: bool) -> tuple[Tensor, Tensor]:
+    """Energies (n_molecules,), eV, without references, and forces (n_atoms, 3), eV/Å."""
+    vectors = batch.vectors.requires_grad_()
+    atoms = network(batch.numbers, batch.i, batch.j, vectors)
+    energies = atoms.new_zeros(len(batch.n_atoms)).index_add(0, batch.molecule, atoms)
+    (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=create_graph)
+    forces = torch.zeros_like(batch.forces).index_add(0, batch.i, gradient).index_add(0, batch.j, -gradient)
+    return energies, forces
+
+
+def errors(network: PaiNN, items: Sequence[Item]) -> tuple[float, float]:
+    """Root mean square errors of energies per atom (eV) and of force components (eV/Å)."""
+    energy, force = residuals(network, items)
+    return float(np.sqrt(np.mean(energy**2))), float(np.sqrt(np.mean(force**2)))
+
+
+def residuals(network: PaiNN, items: Sequence[Item]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Predicted less labelled energies (n_frames,), eV per atom, and force components (all in one row), eV/Å."""
+    energy, force = [], []
+    for k in range(0, len(items), 100):
+        batch = collate(items[k : k + 100])
+        energies, forces = predict(network, batch, create_graph=False)
+        energy.append(((energies - batch.energies) / batch.n_atoms).detach().numpy())
+        force.append((forces - batch.forces).detach().numpy().ravel())
+    return np.concatenate(energy), np.concatenate(force)
+
+
+def collate(items: Sequence[Item]) -> Batch:
+    """Frames side by side, their pairs renumbered."""
+    counts = torch.tensor([len(item.numbers) for item in items])
+    offsets = torch.cumsum(counts, 0) - counts
+    return Batch(
+        numbers=torch.cat([item.numbers for item in items]),
+        molecule=torch.repeat_interleave(torch.arange(len(items)), counts),
+        n_atoms=counts,
+        i=torch.cat([item.i + offset for item, offset in zip(items, offsets, strict=True)]),
+        j=torch.cat([item.j + offset for item, offset in zip(items, offsets, strict=True)]),
+        vectors=torch.cat([item.vectors for item in items]),
+        energies=torch.tensor([item.energy for item in items]),
+        forces=torch.cat([item.forces for item in items]),
+    )
+
+
+def _config(recipe: Recipe, train: Sequence[Labelled]) -> PaiNNConfig:
+    species = sorted({int(z) for each in train for z in each.numbers})
+    return PaiNNConfig(species=tuple(species), **recipe.network.model_dump())
+
+
+def _reference_energies(species: Sequence[int], train: Sequence[Labelled]) -> Tensor:
+    """An energy for each element, eV, by least squares (of smallest norm where molecules leave them open)."""
+    counts = np.array([[(each.numbers == z).sum() for z in species] for each in train], dtype=float)
+    means = np.array([each.energies.mean() for each in train])
+    return torch.as_tensor(np.linalg.lstsq(counts, means, rcond=None)[0])
+
+
+def _items(network: PaiNN, labelled: Sequence[Labelled]) -> list[Item]:
+    return [item for each in labelled for item in items_of(network, each)]
+
+
+def items_of(network: PaiNN, labelled: Labelled) -> Iterator[Item]:
+    """The frames of one trajectory in the network's precision."""
+    numbers = torch.as_tensor(labelled.numbers)
+    reference = float(network.reference_energies(numbers).sum())
+    for positions, energy, forces in zip(labelled.positions, labelled.energies, labelled.forces, strict=True):
+        configuration = Configuration(
+            numbers=labelled.numbers, positions=positions, cell=np.eye(3), pbc=(False, False, False)
+        )
+        i, j, _ = pairs_within(configuration, network.config.cutoff)
+        yield Item(
+            numbers=numbers,
+            i=torch.as_tensor(i),
+            j=torch.as_tensor(j),
+            vectors=torch.as_tensor(positions[j] - positions[i], dtype=torch.float32),
+            energy=float(energy) - reference,
+            forces=torch.as_tensor(forces, dtype=torch.float32),
+        )
