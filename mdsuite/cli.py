@@ -80,7 +80,7 @@ def run_one(folder: Path) -> None:
 
 @main.command()
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE.toml")
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for labels, weights and errors.")
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="For labels, weights and errors.")
 @click.option(
     "--workers", type=click.IntRange(1), help="Processes that label, and threads that train.  [default: CPUs]"
 )

@@ -72,8 +72,8 @@ def print_summary(console: Console, assessment: Assessment, report: Path) -> Non
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("trajectory", no_wrap=True)
     table.add_column("ended")
-    table.add_column("drift\n(meV/atom/ps)")
-    table.add_column("mean temperature\n(K)")
+    table.add_column("drift, meV\nper atom, ps")
+    table.add_column("mean\nT (K)")
     table.add_column("broken\nbonds")
     table.add_column("verdict")
     for run in assessment.runs:

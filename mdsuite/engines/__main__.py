@@ -84,7 +84,8 @@ def main() -> int:
         integrate(read_run(folder), folder, socket.socket(fileno=arguments.listen_fd))
     except Exception as error:
         traceback.print_exc()
-        write_json(folder / "failure.json", {"reason": str(error), "kind": type(error).__name__})
+        lost_driver = isinstance(error.__cause__ or error, ConnectionError)
+        write_json(folder / "failure.json", {"reason": str(error), "lost_driver": lost_driver})
         return 1
     return 0
 

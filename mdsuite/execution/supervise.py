@@ -11,11 +11,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from mdsuite.engines.recording import last_step
 from mdsuite.files import write_json
@@ -59,7 +59,7 @@ def supervise(folder: Path, stop: threading.Event | None = None) -> Outcome:
     if last_step(folder) != run.n_steps:
         (folder / "failure.json").unlink(missing_ok=True)
         with _private_folder() as private, _started(run, folder, private / "driver") as processes:
-            reason = _wait(processes, stop or threading.Event())
+            reason = _wait(processes, folder, stop or threading.Event())
         outcome = _outcome(run, folder, reason)
     write_json(folder / "status.json", {"status": outcome.status, "steps": outcome.steps, "reason": outcome.reason})
     return outcome
@@ -120,31 +120,28 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _wait(processes: _Processes, stop: threading.Event) -> str:
-    """Wait for the end of the engine; the reason, if it is not that the run is done."""
-    while processes.engine.poll() is None:
+def _wait(processes: _Processes, folder: Path, stop: threading.Event) -> str:
+    """Wait for the end of both; the reason, if it is not that the run is done."""
+    engine, driver = processes.engine, processes.driver
+    while engine.poll() is None and driver.poll() is None:
         if stop.wait(POLL):
-            processes.engine.kill()  # what it has not committed is integrated again by the next attempt
-            processes.driver.kill()
+            engine.kill()  # what it has not committed is integrated again by the next attempt
+            driver.kill()
             return STOPPED
-        code = processes.driver.poll()
-        if code is not None:
-            return _after_driver(processes, code)
-    code = processes.engine.returncode
-    return "" if code == 0 else f"the engine ended with {_described(code)}"
-
-
-def _after_driver(processes: _Processes, code: int) -> str:
-    """The driver has ended: at the end of a run the engine follows, otherwise it is made to."""
-    end = time.monotonic() + GRACE
-    while processes.engine.poll() is None and time.monotonic() < end:
-        time.sleep(POLL)
-    if processes.engine.poll() == 0:
+    driver_first = engine.poll() is None
+    for process in (engine, driver):
+        _end(process)
+    if engine.returncode == 0:
         return ""
-    processes.engine.kill()
-    if code == NOT_FINITE:
-        return UNSTABLE
-    return f"the driver ended with {_described(code)}"
+    if driver.returncode != 0 and (driver_first or _failure(folder).get("lost_driver")):
+        return UNSTABLE if driver.returncode == NOT_FINITE else f"the driver ended with {_described(driver.returncode)}"
+    return f"the engine ended with {_described(engine.returncode)}"
+
+
+def _failure(folder: Path) -> dict[str, Any]:
+    """What the engine said of its failure, if it could."""
+    file = folder / "failure.json"
+    return dict(json.loads(file.read_text())) if file.exists() else {}
 
 
 def _described(code: int) -> str:
@@ -163,12 +160,9 @@ def _outcome(run: Run, folder: Path, reason: str) -> Outcome:
 
 def _explained(folder: Path, reason: str) -> str:
     """The reason, what the engine says of it, and the last line of the guilty log."""
-    parts = [reason]
-    failure = folder / "failure.json"
-    if failure.exists():
-        parts.append(json.loads(failure.read_text())["reason"])
-    guilty = folder / ("driver.log" if "driver" in reason or "peer closed" in " ".join(parts) else "engine.log")
+    parts = [reason, _failure(folder).get("reason", "")]
+    guilty = folder / ("driver.log" if "driver" in reason else "engine.log")
     lines = guilty.read_text(errors="replace").strip().splitlines()
     if lines:
         parts.append(f"last line of {guilty.name}: {lines[-1]}")
-    return "; ".join(parts)
+    return "; ".join(part for part in parts if part)

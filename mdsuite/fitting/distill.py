@@ -51,7 +51,7 @@ def distill(recipe_path: Path, output: Path, workers: int, say: Callable[[str], 
         recipe,
         [each for each in labelled if each.role == TRAIN],
         [each for each in labelled if each.role == VALIDATION],
-        output / "state.pt",
+        output / f"state-{_digest(recipe_path)[:12]}.pt",  # of this recipe and no other
         lambda epoch: say(_line(recipe, epoch)),
     )
     held_out = measure(network, [each for each in labelled if each.role == HELD_OUT])
@@ -98,7 +98,7 @@ def _write_model(
         role: sum(len(e.energies) for e in labelled if e.role == role) for role in (TRAIN, VALIDATION, HELD_OUT)
     }
     training: dict[str, Any] = {
-        "recipe_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "recipe_sha256": _digest(file),
         "teacher": recipe.teacher,
         "frames": n_frames,
         "held_out_force_rmse_meV_per_A": {f"{e.molecule} {e.temperature:g} K": round(e.force_rmse, 2) for e in errors},
@@ -110,6 +110,14 @@ def _write_model(
     with whole(output / f"{recipe.name}.md") as temporary:
         temporary.write_text(_card(recipe, file, network, errors, n_frames))
     return weights
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _n_frames(labelled: list[Labelled], role: str) -> int:
+    return sum(len(each.energies) for each in labelled if each.role == role)
 
 
 def _card(recipe: Recipe, file: Path, network: PaiNN, errors: list[Errors], n_frames: dict[str, int]) -> str:
@@ -129,14 +137,14 @@ def _card(recipe: Recipe, file: Path, network: PaiNN, errors: list[Errors], n_fr
             "",
             f"    mdsuite distill {file.name} --output DIR",
             "",
-            f"Trained on {n_frames[TRAIN]} frames of {molecules} at {temperatures} K; the weights are those of the best "
-            f"epoch on {n_frames[VALIDATION]} validation frames. Charged species, radicals, reactions, other molecules, "
-            "condensed phases and higher temperatures are outside of what it was made for.",
+            f"Trained on {n_frames[TRAIN]} frames of {molecules} at {temperatures} K; the weights are those of the "
+            f"best epoch on {n_frames[VALIDATION]} validation frames. Charged species, radicals, reactions, other "
+            "molecules, condensed phases and higher temperatures are outside of what it was made for.",
             "",
             "Errors on held-out frames, from trajectories of their own that began at other conformers:",
             "",
-            "| molecule | temperature (K) | frames | energy MAE (meV/atom) | force MAE (meV/Å) | force RMSE (meV/Å) "
-            "| force R² by component |",
+            "| molecule | temperature (K) | frames | energy MAE (meV/atom) | force MAE (meV/Å) "
+            "| force RMSE (meV/Å) | force R² by component |",
             "|---|---|---|---|---|---|---|",
             *rows,
             "",

@@ -10,7 +10,7 @@ from scipy.signal import lfilter
 
 from mdsuite_analysis.statistics import autocorrelation_time, length_to_decide, mean_with_interval, trend
 
-SERIES = 1000
+SERIES = 400
 CASES = [(2000, 1), (2000, 20), (2000, 100), (20000, 100), (20000, 1000)]
 TOO_SHORT = [(2000, 400), (200, 40), (60, 5), (20, 1)]
 

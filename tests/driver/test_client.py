@@ -16,6 +16,7 @@ import pytest
 from ase.build import bulk, molecule
 from ase.calculators.lj import LennardJones
 from ase.calculators.socketio import SocketIOCalculator
+
 from mdsuite_driver import wire
 from mdsuite_driver.client import NotFiniteError, Species, announced_species, serve
 from mdsuite_driver.models.load import load

@@ -94,7 +94,7 @@ class SeedStudent(nn.Module):
         )
 
     def forward(self, numbers: Tensor, positions: Tensor) -> Tensor:
-        """Total energy, eV, of atoms at positions (n_atoms, 3), Å."""
+        """Total energy, eV, in float64, of atoms at positions (n_atoms, 3), Å."""
         pairs = self._pairs(positions)
         separation = positions[pairs[0]] - positions[pairs[1]]
         distance = torch.norm(separation, dim=1)
@@ -105,7 +105,7 @@ class SeedStudent(nn.Module):
         v = s.new_zeros(len(numbers), 3, s.shape[1])
         for block in self.interactions:
             s, v = block(s, v, pairs, rbf, direction)
-        energy: Tensor = self.energy_head(s).sum()
+        energy: Tensor = self.energy_head(s).double().sum()  # rounding of a sum of hundreds of eV would be 1e-5 eV
         return energy
 
     def _pairs(self, positions: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ class SeedStudentModel:
         forces = -gradient.double().numpy()
         centred = configuration.positions - configuration.positions.mean(axis=0)
         virial = centred.T @ forces
-        return Evaluation(energy=energy.double().item(), forces=forces, virial=0.5 * (virial + virial.T))
+        return Evaluation(energy=energy.item(), forces=forces, virial=0.5 * (virial + virial.T))
 
 
 def load_seed_student(name: str, checkpoint: Mapping[str, Any], sha256: str) -> SeedStudentModel:
@@ -150,7 +150,7 @@ def load_seed_student(name: str, checkpoint: Mapping[str, Any], sha256: str) -> 
     sizes = _hyperparameters(name, state, checkpoint.get("config") or {})
     network = SeedStudent(sizes)
     try:
-        network.load_state_dict(dict(state))
+        network.load_state_dict({**_fixed_buffers(network), **state})
     except RuntimeError as error:
         raise ModelError(f"{name}: the state dictionary does not fit a seed student of {sizes}: {error}") from error
     network.float().eval().requires_grad_(False)
@@ -195,6 +195,11 @@ def _hyperparameters(name: str, state: StateDict, config: Mapping[str, Any]) -> 
         if config.get(key, value) != value:
             raise ModelError(f"{name}: config says {key} = {config[key]}, but the weights have {value}")
     return inferred
+
+
+def _fixed_buffers(network: SeedStudent) -> StateDict:
+    """The radial basis, which some checkpoints leave out since it is not trained."""
+    return {f"rbf.{key}": value for key, value in network.rbf.state_dict().items()}
 
 
 def _card(name: str, network: SeedStudent, sizes: Hyperparameters, sha256: str) -> ModelCard:

@@ -1,0 +1,304 @@
+"""From the command to the verdict, in real LAMMPS with a real driver process."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import h5py
+import MDAnalysis
+import numpy as np
+import pytest
+from ase.build import molecule
+from click.testing import CliRunner, Result
+from factories import DATA, argon, run
+
+from mdsuite.cli import main
+from mdsuite.execution.supervise import Status, supervise
+from mdsuite.run import write_run
+from mdsuite_driver.bundled import inputs_folder
+
+STUDENTS = DATA / "seed_students"
+needs_data = pytest.mark.skipif(not STUDENTS.is_dir(), reason="not run: the reference data is not beside the checkout")
+MOLECULES = [str(STUDENTS / f"molecule_{k}.extxyz") for k in (0, 2, 4)]
+
+BREAKS = """
+from ase.calculators.emt import EMT
+
+class Breaks(EMT):
+    calls = 0
+
+    def calculate(self, *arguments):
+        super().calculate(*arguments)
+        Breaks.calls += 1
+        if Breaks.calls > {after}:
+            {how}
+
+def make():
+    return Breaks()
+"""
+
+
+SWIRLS = """
+import numpy as np
+from ase.calculators.calculator import Calculator
+from mdsuite_driver.models.load import load
+from mdsuite_driver.models.protocol import Configuration
+
+
+class Swirls(Calculator):
+    implemented_properties = ["energy", "forces"]
+
+    def __init__(self, strength):
+        super().__init__()
+        self.strength = strength
+        self.model = load("painn-ultra-tiny")
+
+    def calculate(self, atoms, *_):
+        r = atoms.positions
+        clean = self.model.evaluate(
+            Configuration(numbers=atoms.numbers, positions=r, cell=np.eye(3), pbc=(False, False, False))
+        )
+        curl = self.strength * np.cross([0.0, 0.0, 1.0], r - r.mean(axis=0))
+        self.results = {"energy": clean.energy, "forces": clean.forces + curl}
+"""
+
+
+def command(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["run", "--engine", "lammps", *(str(argument) for argument in arguments)])
+
+
+def results(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "results.json").read_text())
+
+
+def measurement(folder: Path, name: str) -> list[float]:
+    return [each["value"] for each in results(folder)["measurements"] if each["name"] == name]
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    """The README's first command."""
+    folder = tmp_path_factory.mktemp("quick") / "output"
+    return command("--output", folder), folder
+
+
+def test_the_quick_start_is_approved(quick):
+    result, folder = quick
+    assert (result.exit_code, results(folder)["verdict"]) == (0, "APPROVED"), result.output
+
+
+def test_the_summary_names_the_report(quick):
+    result, folder = quick
+    assert str(folder / "report.md") in result.output.replace("\n", "")
+
+
+def test_the_results_keep_their_contract(quick):
+    content = results(quick[1])
+    assert content["schema"] == "mdsuite-results/1"
+    assert {"verdict", "model", "engine", "provenance", "measurements", "verdicts", "causes", "runs"} <= set(content)
+    for each in content["measurements"]:
+        assert {"name", "value", "ci", "confidence", "unit", "subject"} <= set(each)
+    for each in content["verdicts"]:
+        assert {"measurement", "criterion", "limit", "unit", "source", "outcome"} <= set(each)
+    for each in content["runs"]:
+        assert {"id", "status", "steps", "reason"} <= set(each)
+
+
+def test_every_interval_holds_its_value(quick):
+    for each in results(quick[1])["measurements"]:
+        assert each["value"] is None or each["ci"][0] <= each["value"] <= each["ci"][1]
+
+
+def test_the_report_has_the_sections_of_the_seed_report(quick):
+    report = (quick[1] / "report.md").read_text()
+    wanted = ["STATUS", "Executive summary", "Validation results", "Detailed results", "Comparison of models"]
+    wanted += ["Analysis", "Recommendations", "Conclusion", "Provenance"]
+    found = re.findall(r"^#+ (.*)$", report, flags=re.MULTILINE)
+    assert [section for section in wanted if not any(section in each for each in found)] == []
+
+
+def test_every_figure_of_the_report_is_there(quick):
+    figures = re.findall(r"!\[.*?\]\((.*?)\)", (quick[1] / "report.md").read_text())
+    assert figures
+    assert all((quick[1] / figure).stat().st_size > 10_000 for figure in figures)
+
+
+def test_a_second_time_nothing_is_integrated_again(quick):
+    folder = quick[1]
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/segments/*")}
+    assert command("--output", folder).exit_code == 0
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/segments/*")} == before
+
+
+def test_the_recording_is_read_by_mdanalysis_and_h5py(quick):
+    run_folder = next((quick[1] / "runs").iterdir())
+    segments = sorted(str(path) for path in (run_folder / "segments").iterdir())
+    with h5py.File(segments[0]) as file:
+        n_atoms = file["particles/trajectory/position/value"].shape[1]
+        every_step = file["parameters/every_step/total_energy"][:]
+        in_frames = file["observables/trajectory/total_energy/value"][:]
+    universe = MDAnalysis.Universe.empty(n_atoms, trajectory=False)
+    universe.load_new(segments, format="H5MD", dt=0.01)
+    assert every_step.dtype == np.float64
+    assert len(every_step) == 1001
+    assert np.array_equal(every_step[::20], in_frames)
+    assert [frame.data["trajectory/total_energy"] for frame in universe.trajectory][:51] == list(in_frames)
+    assert universe.trajectory[100].time == pytest.approx(1.0)
+
+
+def test_a_longer_time_extends_what_is_recorded(tmp_path: Path):
+    arguments = ["--model", "painn-ultra-tiny", "--structure", "ethanol", "--replicas", 1, "--output", tmp_path / "o"]
+    command(*arguments, "--time-ps", 0.5)
+    first = next((tmp_path / "o" / "runs").glob("*/segments/000000.h5md")).read_bytes()
+    command(*arguments, "--time-ps", 1.0)
+    assert next((tmp_path / "o" / "runs").glob("*/segments/000000.h5md")).read_bytes() == first
+    assert measurement(tmp_path / "o", "steps_completed") == [2000]
+
+
+def test_less_than_what_is_recorded_is_refused(quick):
+    shorter = command("--time-ps", 0.5, "--output", quick[1])
+    assert shorter.exit_code == 2
+    assert "already holds 1 ps" in shorter.output
+
+
+def test_a_short_run_is_inconclusive_and_says_how_much_longer(tmp_path: Path):
+    flags = ["--replicas", 1, "--time-ps", 0.05, "--timestep-fs", 1.0, "--output", tmp_path / "o"]
+    result = command("--model", "painn-ultra-tiny", "--structure", "toluene", *flags)
+    assert (result.exit_code, results(tmp_path / "o")["verdict"]) == (3, "INCONCLUSIVE")
+    assert re.search(r"about [0-9.]+ ps more", (tmp_path / "o" / "report.md").read_text())
+
+
+def test_too_long_a_timestep_is_not_recommended(tmp_path: Path):
+    flags = ["--replicas", 1, "--time-ps", 2, "--timestep-fs", 3.0, "--output", tmp_path / "o"]
+    assert command("--model", "painn-ultra-tiny", "--structure", "ethanol", *flags).exit_code == 1
+
+
+def swirling(tmp_path: Path, strength: float) -> list[object]:
+    (tmp_path / "swirls.py").write_text(SWIRLS)
+    model = f"ase:{tmp_path / 'swirls.py'}:Swirls?strength={strength}"
+    return ["--trust", "--model", model, "--structure", "ethanol", "--replicas", 1, "--time-ps", 1]
+
+
+def test_a_force_with_a_curl_is_not_recommended_though_the_seeds_profile_approves_of_it(tmp_path: Path):
+    """One per cent of the total energy is hundreds of kelvin."""
+    flags = swirling(tmp_path, 0.004)
+    codes = [command(*flags, "--profile", p, "--output", tmp_path / p).exit_code for p in ("seed", "production-nve")]
+    assert codes == [0, 1]
+
+
+def test_its_twin_without_a_curl_is_approved(tmp_path: Path):
+    assert command(*swirling(tmp_path, 0.0), "--output", tmp_path / "o").exit_code == 0
+
+
+@needs_data
+@pytest.mark.parametrize("name", ["tiny", "ultra_tiny"])
+def test_the_seed_students_are_not_recommended(name: str, tmp_path: Path):
+    structures = [flag for path in MOLECULES for flag in ("--structure", path)]
+    flags = ["--velocities", "file", "--time-ps", 1, "--output", tmp_path / "o"]
+    assert command("--model", STUDENTS / f"{name}.pt", *structures, *flags).exit_code == 1
+    failed = {each["measurement"] for each in results(tmp_path / "o")["verdicts"] if each["outcome"] == "fail"}
+    assert {"broken_bonds", "fragments_lost"} <= failed
+    assert "temperature_mean" in failed
+
+
+@needs_data
+def test_the_recorded_start_energies_of_tiny_are_those_of_its_authors(tmp_path: Path):
+    structures = [flag for path in MOLECULES for flag in ("--structure", path)]
+    flags = ["--velocities", "file", "--time-ps", 0.01, "--output", tmp_path / "o"]
+    command("--model", STUDENTS / "tiny.pt", *structures, *flags)
+    starts = {}
+    for each in results(tmp_path / "o")["runs"]:
+        with h5py.File(tmp_path / "o" / "runs" / each["id"] / "segments" / "000000.h5md") as file:
+            starts[each["subject"]["structure"]] = float(file["parameters/every_step/potential_energy"][0])
+    expected = {"molecule_0": -160.451080, "molecule_2": -110.726532, "molecule_4": -181.475281}
+    assert starts == pytest.approx(expected, abs=1e-5)
+
+
+def broken(tmp_path: Path, how: str, after: int = 30) -> list[object]:
+    (tmp_path / "breaks.py").write_text(BREAKS.format(how=how, after=after))
+    ase.io.write(tmp_path / "ethane.extxyz", molecule("C2H6"))
+    model = f"ase:{tmp_path / 'breaks.py'}:make"
+    flags = ["--trust", "--replicas", 1, "--time-ps", 0.05, "--temperature-K", 50, "--output", tmp_path / "o"]
+    return ["--model", model, "--structure", tmp_path / "ethane.extxyz", *flags]
+
+
+def test_a_model_that_gives_nan_is_unstable_and_not_recommended(tmp_path: Path):
+    result = command(*broken(tmp_path, "self.results['forces'][2] = float('nan')"))
+    (ended,) = results(tmp_path / "o")["runs"]
+    assert (result.exit_code, ended["status"]) == (1, "unstable")
+    assert re.search(r"step \d+", ended["reason"])
+    assert "force on atom 2" in ended["reason"]
+
+
+def test_a_model_that_raises_is_a_row_that_was_not_judged(tmp_path: Path):
+    result = command(*broken(tmp_path, "raise RuntimeError('out of luck')"))
+    content = results(tmp_path / "o")
+    assert (result.exit_code, content["runs"][0]["status"]) == (3, "failed")
+    assert "out of luck" in content["runs"][0]["reason"]
+    assert {each["outcome"] for each in content["verdicts"]} == {"not run"}
+
+
+def test_a_driver_that_is_killed_does_not_hang_the_run(tmp_path: Path):
+    began = time.monotonic()
+    command(*broken(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"))
+    (ended,) = results(tmp_path / "o")["runs"]
+    assert "SIGKILL" in ended["reason"]
+    assert time.monotonic() - began < 60
+
+
+def test_one_failed_run_does_not_stop_the_others(tmp_path: Path):
+    arguments = broken(tmp_path, "raise RuntimeError('out of luck')")
+    command(*arguments, "--model", "painn-ultra-tiny")
+    assert sorted(each["status"] for each in results(tmp_path / "o")["runs"]) == ["done", "failed"]
+
+
+def test_a_run_that_is_stopped_is_taken_up_again(tmp_path: Path):
+    of = run(argon(), n_steps=20_000, chunk_steps=100, frame_steps=100)
+    write_run(of, tmp_path / "run")
+    process = subprocess.Popen([sys.executable, "-m", "mdsuite", "run-one", str(tmp_path / "run")], env=environment())
+    while len(list(tmp_path.glob("run/segments/*.h5md"))) < 3:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 75
+    write_run(run(argon(), n_steps=1_000, chunk_steps=100, frame_steps=100), tmp_path / "whole")
+    assert supervise(tmp_path / "whole").status is Status.DONE
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def test_run_one_does_nothing_for_a_finished_run(tmp_path: Path):
+    write_run(run(argon()), tmp_path)
+    ask = [sys.executable, "-m", "mdsuite", "run-one", str(tmp_path)]
+    codes, stamps = [], []
+    for _ in range(2):
+        codes.append(subprocess.run(ask, env=environment(), check=False, capture_output=True).returncode)
+        stamps.append({path: path.stat().st_mtime_ns for path in tmp_path.glob("segments/*")})
+    assert codes == [0, 0]
+    assert stamps[0] == stamps[1]
+
+
+def test_the_same_run_twice_is_the_same_byte_for_byte(tmp_path: Path):
+    contents = []
+    for name in ("one", "two"):
+        write_run(run(argon(), model_sha256=name), tmp_path / name)
+        supervise(tmp_path / name)
+        with h5py.File(tmp_path / name / "segments" / "000002.h5md") as file:
+            contents.append(file["particles/trajectory/position/value"][:].tobytes())
+    assert contents[0] == contents[1]
+
+
+def test_the_quick_start_is_what_the_readme_says():
+    campaign = (inputs_folder() / "campaigns" / "quick-start.toml").read_text()
+    assert all(words in campaign for words in ("time_ps = 1.0", "timestep_fs = 0.5", "replicas = 2"))
