@@ -1,0 +1,164 @@
+"""Distillation: deterministic, resumable, and never labelling twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+import torch
+from ase.build import molecule
+from click.testing import CliRunner
+
+from mdsuite.cli import main
+from mdsuite.errors import InputError
+from mdsuite.fitting import train
+from mdsuite.fitting.distill import distill
+from mdsuite.fitting.recipe import read_recipe
+from mdsuite.fitting.sampling import HELD_OUT, TRAIN, sample, trajectories
+from mdsuite_driver.models.load import load
+from mdsuite_driver.models.protocol import Configuration
+
+RECIPE = """
+name = "tiny"
+teacher = "{teacher}"
+[[molecules]]
+name = "ethane"
+{origin}
+snapshot = true
+[sampling]
+temperatures_K = [100.0, 300.0]
+steps = 60
+held_out_steps = 20
+every = 2
+equilibration_steps = 20
+timestep_fs = 0.5
+[network]
+hidden = 8
+n_interactions = 2
+n_rbf = 6
+[training]
+epochs = 6
+batch_size = 8
+"""
+
+
+def write_recipe(folder: Path, *, teacher: str = "ase:ase.calculators.emt:EMT", smiles: str | None = None) -> Path:
+    ase.io.write(folder / "ethane.extxyz", molecule("C2H6"))
+    origin = f'smiles = "{smiles}"' if smiles else f"file = '{folder / 'ethane.extxyz'}'"
+    (folder / "recipe.toml").write_text(RECIPE.format(teacher=teacher, origin=origin))
+    return folder / "recipe.toml"
+
+
+def silent(_line: str) -> None:
+    """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def distilled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("distilled")
+    recipe = write_recipe(folder)
+    distill(recipe, folder / "out", 1, silent)
+    return recipe, folder / "out"
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return dict(torch.load(folder / "tiny.pt", weights_only=True)["state_dict"])
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_the_weights_are_served_like_any_model(distilled):
+    atoms = molecule("C2H6")
+    there = Configuration(numbers=atoms.numbers, positions=atoms.positions, cell=np.eye(3), pbc=(False,) * 3)
+    assert np.isfinite(load(str(distilled[1] / "tiny.pt")).evaluate(there).energy)
+
+
+def test_training_lowers_the_loss(distilled):
+    recipe = read_recipe(distilled[0])
+    labelled = sample(recipe, distilled[1] / "labels", 1)
+    epochs: list[train.Epoch] = []
+    parts = [[each for each in labelled if each.role == role] for role in (TRAIN, HELD_OUT)]
+    train.fit(recipe, *parts, distilled[1] / "other-state.pt", epochs.append)
+    assert epochs[-1].loss < 0.8 * epochs[0].loss
+
+
+def test_errors_snapshots_and_a_plot_are_written_beside_the_weights(distilled):
+    written = {path.name for path in distilled[1].rglob("*") if path.is_file()}
+    assert {"tiny.pt", "tiny.md", "training.json", "training.png", "ethane.extxyz"} <= written
+
+
+def test_the_same_recipe_gives_the_same_weights(distilled, tmp_path: Path):
+    distill(distilled[0], tmp_path, 1, silent)
+    assert same(weights(tmp_path), weights(distilled[1]))
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_a_training_that_was_killed_goes_on_to_the_same_weights(distilled, tmp_path: Path):
+    def kill_in_the_fourth_epoch(line: str) -> None:
+        if line.startswith("epoch 4/"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        distill(distilled[0], tmp_path, 1, kill_in_the_fourth_epoch)
+    lines: list[str] = []
+    distill(distilled[0], tmp_path, 1, lines.append)
+    assert [line for line in lines if line.startswith("epoch 1/")] == []
+    assert same(weights(tmp_path), weights(distilled[1]))
+
+
+def test_labels_are_never_made_twice(distilled):
+    labels = distilled[1] / "labels"
+    before = {path: path.stat().st_mtime_ns for path in labels.iterdir()}
+    sample(read_recipe(distilled[0]), labels, 1)
+    assert {path: path.stat().st_mtime_ns for path in labels.iterdir()} == before
+
+
+def test_held_out_frames_come_from_trajectories_of_their_own(distilled):
+    keys = {
+        role: {each.key for each in trajectories(read_recipe(distilled[0])) if each.role == role}
+        for role in (TRAIN, HELD_OUT)
+    }
+    assert not keys[TRAIN] & keys[HELD_OUT]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("epochs = 6", "epoch = 6", "training.epoch"),
+        ("steps = 60", "steps = 0", "greater than or equal to 1"),
+        ('name = "ethane"', 'name = "ethane"\nsmiles = "CC"', "either smiles or file"),
+        ("[network]", "[network", "not a recipe"),
+    ],
+)
+def test_a_recipe_with_a_mistake_is_refused(tmp_path: Path, before: str, after: str, said: str):
+    recipe = write_recipe(tmp_path)
+    recipe.write_text(recipe.read_text().replace(before, after, 1))
+    refused = CliRunner().invoke(main, ["distill", str(recipe), "--output", str(tmp_path / "out")])
+    assert refused.exit_code == 2
+    assert said in refused.output
+
+
+def test_a_teacher_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    import sys
+
+    from mdsuite.fitting.teacher import make_teacher
+
+    monkeypatch.setitem(sys.modules, "tblite.ase", None)
+    with pytest.raises(InputError, match=r"pip install 'mdsuite\[distill\]'"):
+        make_teacher("gfn2-xtb")
+
+
+def test_gfn2_labels_a_molecule_that_rdkit_builds(tmp_path: Path):
+    recipe = write_recipe(tmp_path, teacher="gfn2-xtb", smiles="C")
+    text = recipe.read_text().replace("[100.0, 300.0]", "[300.0]").replace("steps = 60", "steps = 4")
+    recipe.write_text(text.replace("held_out_steps = 20", "held_out_steps = 2"))
+    labelled = sample(read_recipe(recipe), tmp_path / "labels", 1)
+    energies = [each.energies.mean() for each in labelled]
+    assert energies == pytest.approx([-113.5] * 3, abs=0.7)  # methane in GFN2-xTB, eV
