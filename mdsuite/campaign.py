@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from mdsuite.errors import InputError
 from mdsuite_driver.bundled import inputs_folder
 
 QUICK_START = "quick-start"
+_SOURCE = re.compile(r"(ase:|)(.*?)((?::.*|@.*|))", re.DOTALL)  # what comes before a path, the path, what comes after
 
 
 class Section(BaseModel):
@@ -78,7 +80,7 @@ def read_campaign(file: Path | None, overrides: Mapping[str, Any], dynamics: Map
     named = "models" in overrides or "structures" in overrides
     if file is None and not named:
         file = inputs_folder() / "campaigns" / f"{QUICK_START}.toml"
-    content = _read_toml(file) if file else {}
+    content = _anchored(_read_toml(file), file.parent) if file else {}
     content = {**content, **overrides, "dynamics": {**content.get("dynamics", {}), **dynamics}}
     if file is None:
         _require_names(content)
@@ -98,6 +100,22 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise InputError(f"wanted a campaign, but there is no file {file}") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{file} is not readable TOML: {error}") from error
+
+
+def _anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A campaign's relative paths are meant from where its file is; flags are meant from where the user is."""
+    anchored = dict(content)
+    for key in ("models", "structures"):
+        if isinstance(content.get(key), list):
+            anchored[key] = [_from(folder, source) for source in content[key]]
+    return anchored
+
+
+def _from(folder: Path, source: Any) -> Any:
+    if not isinstance(source, str):
+        return source
+    prefix, path, rest = _SOURCE.fullmatch(source).groups()  # type: ignore[union-attr]  # it matches any string
+    return f"{prefix}{(folder / path).resolve()}{rest}" if (folder / path).is_file() else source
 
 
 def _validated(content: Mapping[str, Any], origin: str) -> Campaign:

@@ -118,7 +118,7 @@ def _run(file: Path | None, output: Path, jobs: int | None, flags: Mapping[str, 
     from mdsuite.plan import claim, make_plan  # noqa: PLC0415  takes torch with it
 
     with console.status("loading models and structures"):
-        plan = make_plan(campaign, file.parent if file else None)
+        plan = make_plan(campaign)
         claim(plan, output)
     return _carry_out(console, plan, profile, output, jobs or _n_cpus() // campaign.threads or 1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from ase.data import chemical_symbols
 from mdsuite.campaign import Campaign
 from mdsuite.errors import InputError
 from mdsuite.files import write_json
-from mdsuite.run import Run, Start, write_run
+from mdsuite.run import Run, Start, require_extendable, write_run
 from mdsuite.structures import file_velocities, maxwell_velocities, perpendicular_widths, read_structure
 from mdsuite_driver.models.load import load, resolve
 from mdsuite_driver.models.protocol import ModelCard, ModelError
@@ -36,16 +37,16 @@ class Plan:
         return output / "runs" / run.id
 
 
-def make_plan(campaign: Campaign, beside: Path | None = None) -> Plan:
-    """All runs of a campaign; relative paths are taken from the folder `beside`, where given.
+def make_plan(campaign: Campaign) -> Plan:
+    """All runs of a campaign.
 
     Raises InputError for models that cannot be loaded, structures that cannot be read, and pairs of them that do not
     go together.
     """
-    sources = [_located(source, beside) for source in campaign.models]
+    sources = [_located(source) for source in campaign.models]
     cards = [_card(source, trust=campaign.trust) for source in sources]
     _require_distinct([card.sha256 for card in cards], campaign.models, "models")
-    structures = [read_structure(source, beside) for source in campaign.structures]
+    structures = [read_structure(source) for source in campaign.structures]
     for card in cards:
         for atoms, name in zip(structures, campaign.structures, strict=True):
             require_supported(card, atoms, name)
@@ -97,15 +98,15 @@ def claim(plan: Plan, output: Path) -> None:
             _require_ours(manifest, wanted)
         elif output.exists() and any(output.iterdir()):
             raise InputError(f"{output} is neither empty nor an mdsuite campaign; give another --output")
+        for run in plan.runs:
+            require_extendable(run, plan.folder(output, run))
         output.mkdir(parents=True, exist_ok=True)
+        write_json(manifest, {"schema": "mdsuite-campaign/1", "runs": sorted(wanted)})
         for run in plan.runs:
             write_run(run, plan.folder(output, run))
-        write_json(manifest, {"schema": "mdsuite-campaign/1", "runs": sorted(wanted)})
 
 
 def _require_ours(manifest: Path, wanted: set[str]) -> None:
-    import json  # noqa: PLC0415
-
     held = set(json.loads(manifest.read_text())["runs"])
     foreign = held - wanted
     if foreign:
@@ -125,23 +126,15 @@ def _as_input_error(output: Path) -> Iterator[None]:
         raise InputError(str(error)) from error
 
 
-def _located(source: str, beside: Path | None) -> str:
-    """An absolute source, since the driver runs elsewhere; names and modules stay what they are."""
+def _located(source: str) -> str:
+    """An absolute source, since the driver runs elsewhere; modules stay what they are."""
     if source.startswith("ase:"):
         location, colon, factory = source.removeprefix("ase:").rpartition(":")
-        if location.endswith(".py"):
-            return f"ase:{_absolute(location, beside)}{colon}{factory}"
-        return source
+        return f"ase:{Path(location).resolve()}{colon}{factory}" if location.endswith(".py") else source
     try:
-        if beside is not None and not Path(source).is_absolute() and (beside / source).is_file():
-            return _absolute(source, beside)
         return str(resolve(source).resolve())
     except ModelError as error:
         raise InputError(str(error)) from error
-
-
-def _absolute(path: str, beside: Path | None) -> str:
-    return str(((beside or Path()) / path).resolve())
 
 
 def _card(source: str, *, trust: bool) -> ModelCard:

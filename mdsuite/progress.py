@@ -13,8 +13,9 @@ from rich.text import Text
 
 from mdsuite.assessment import AssessedRun, Assessment
 from mdsuite.execution.local import Advance
+from mdsuite.execution.supervise import Status
 from mdsuite.plan import Plan
-from mdsuite.report.words import name_of, quantity
+from mdsuite.report.words import quantity
 
 COLOURS = {"APPROVED": "green", "NOT RECOMMENDED": "red", "CONDITIONAL": "yellow", "INCONCLUSIVE": "yellow"}
 
@@ -70,22 +71,22 @@ def live(console: Console, plan: Plan) -> Iterator[LiveRuns]:
 def print_summary(console: Console, assessment: Assessment, report: Path) -> None:
     """A table of the runs, the verdict, and where the report is."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("trajectory", no_wrap=True)
-    table.add_column("ended")
-    table.add_column("drift, meV\nper atom, ps")
-    table.add_column("mean\nT (K)")
-    table.add_column("broken\nbonds")
-    table.add_column("verdict")
+    unfinished = any(run.ending.status is not Status.DONE for run in assessment.runs)
+    for column in ("trajectory", *(["ended"] if unfinished else [])):
+        table.add_column(column, no_wrap=True)
+    for column in ("drift\n(meV/atom/ps)", "temperature\n(K)", "broken\nbonds", "verdict"):
+        table.add_column(column)
     for run in assessment.runs:
-        table.add_row(*_row(run, named=len(assessment.models) > 1))
+        table.add_row(*_row(run, named=len(assessment.models) > 1, ended=unfinished))
     console.print(table)
     colour = COLOURS[assessment.verdict]
     console.print(f"\nverdict: [bold {colour}]{assessment.verdict}[/]")
     console.print(f"report:  {report}", soft_wrap=True, highlight=False)
 
 
-def _row(run: AssessedRun, *, named: bool) -> tuple[Text | str, ...]:
-    who = f"{run.run.model_name}: {name_of(run)}" if named else name_of(run)
+def _row(run: AssessedRun, *, named: bool, ended: bool) -> list[Text]:
+    who = f"{run.run.structure} #{run.run.replica}"
     names = ("energy_drift", "temperature_mean", "broken_bonds")
-    measured = [Text(quantity(run.measured(name), unit=False)) for name in names]
-    return (Text(who), run.ending.status, *measured, Text(run.verdict, style=COLOURS[run.verdict]))
+    cells = [f"{run.run.model_name}: {who}" if named else who, *([run.ending.status] if ended else [])]
+    cells += [quantity(run.measured(name), unit=False, digits=2 if name == "energy_drift" else 3) for name in names]
+    return [*map(Text, cells), Text(run.verdict, style=COLOURS[run.verdict])]

@@ -116,20 +116,26 @@ def _arrays(start: Start) -> dict[str, NDArray[Any]]:
     return {name: np.asarray(getattr(start, name)) for name in _ARRAYS}
 
 
+def require_extendable(run: Run, folder: Path) -> None:
+    """Raise ValueError if the folder holds another run, or a longer one."""
+    if not (folder / "run.json").exists():
+        return
+    existing = read_run(folder)
+    if existing.id != run.id:
+        raise ValueError(f"{folder} holds run {existing.id}, not {run.id}; give another output folder")
+    if existing.n_steps > run.n_steps:
+        raise ValueError(
+            f"{folder} already holds {existing.duration:g} ps, {run.duration:g} ps were asked for; "
+            "ask for at least as much or give another output folder"
+        )
+
+
 def write_run(run: Run, folder: Path) -> None:
-    """Put a run into its folder; a run of the same content there may be extended.
+    """Put a run into its folder; one of the same content there is extended.
 
     Raises ValueError if the folder holds another run, or a longer one.
     """
-    if (folder / "run.json").exists():
-        existing = read_run(folder)
-        if existing.id != run.id:
-            raise ValueError(f"{folder} holds run {existing.id}, not {run.id}; give another output folder")
-        if existing.n_steps > run.n_steps:
-            raise ValueError(
-                f"{folder} already holds {existing.duration:g} ps, {run.duration:g} ps were asked for; "
-                "ask for at least as much or give another output folder"
-            )
+    require_extendable(run, folder)
     folder.mkdir(parents=True, exist_ok=True)
     with whole(folder / "start.npz") as temporary, temporary.open("wb") as file:
         np.savez(file, **_arrays(run.start))  # type: ignore[arg-type]  # its stub forbids any keyword

@@ -20,14 +20,13 @@ def bundled_structures() -> dict[str, Path]:
     return {path.stem: path for path in sorted((inputs_folder() / "structures").glob("*.extxyz"))}
 
 
-def read_structure(source: str, beside: Path | None = None) -> Any:  # ase is untyped
+def read_structure(source: str) -> Any:  # ase is untyped
     """An ase.Atoms from a bundled name, a file, or FILE@INDEX for one frame of several.
 
-    Relative paths are taken from the folder `beside`, where given. Raises InputError for what cannot be read and for
-    what cannot be the start of a trajectory.
+    Raises InputError for what cannot be read and for what cannot be the start of a trajectory.
     """
     path, at, index = source.partition("@")
-    file = bundled_structures().get(source, (beside or Path()) / path)
+    file = bundled_structures().get(source, Path(path))
     if not file.is_file():
         raise InputError(
             f"wanted a structure, but there is no file {file}; bundled structures are {', '.join(bundled_structures())}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
         "name_of": words.name_of,
         "formula": _formula,
         "ending": _ending,
+        "shown": _shown,
         "label": _label,
         "quantity": words.quantity,
         "limit_of": lambda run, measurement: _of(run, measurement, words.limit),
@@ -119,6 +121,11 @@ def _ending(run: AssessedRun) -> str:
     if run.ending.status is Status.DONE:
         return f"Completed {run.ending.steps} steps"
     return f"{run.ending.status.capitalize()} after {run.ending.steps} of {run.run.n_steps} steps: {run.ending.reason}"
+
+
+def _shown(run: AssessedRun) -> list[Measurement]:
+    """All but the time of the first break where nothing broke."""
+    return [each for each in run.measurements if each.name != "first_break_time" or math.isfinite(each.value)]
 
 
 def _label(measurement: Measurement) -> str:

@@ -24,7 +24,7 @@ def provenance(assessment: Assessment, output: Path) -> dict[str, str]:
     dynamics = campaign.dynamics
     seed = "velocities from the files" if dynamics.velocities == "file" else f"velocity seed {dynamics.seed}"
     return {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join(["mdsuite", *sys.argv[1:]]),
         "working folder": str(Path.cwd()),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "host": f"{platform.node()}, {platform.machine()}, {platform.platform()}",

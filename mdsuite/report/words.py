@@ -28,7 +28,7 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{places}f}"
 
 
-def quantity(measurement: Measurement | None, *, sign: bool = False, unit: bool = True) -> str:
+def quantity(measurement: Measurement | None, *, sign: bool = False, unit: bool = True, digits: int = 3) -> str:
     """A measurement with its interval and unit."""
     if measurement is None:
         return "not measured"
@@ -37,7 +37,7 @@ def quantity(measurement: Measurement | None, *, sign: bool = False, unit: bool 
     if measurement.ci is None:
         return f"{_exact(measurement.value)}{name}"
     low, high = measurement.ci
-    return f"{plus}{number(measurement.value)} [{number(low)}, {number(high)}]{name}"
+    return f"{plus}{number(measurement.value, digits)} [{number(low, digits)}, {number(high, digits)}]{name}"
 
 
 def _exact(value: float) -> str:

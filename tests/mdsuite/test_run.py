@@ -23,7 +23,8 @@ from factories import DATA, argon, run
 
 from mdsuite.cli import main
 from mdsuite.execution.supervise import Status, supervise
-from mdsuite.run import write_run
+from mdsuite.run import Run, write_run
+from mdsuite.structures import read_structure
 from mdsuite_driver.bundled import inputs_folder
 
 STUDENTS = DATA / "seed_students"
@@ -261,17 +262,34 @@ def test_one_failed_run_does_not_stop_the_others(tmp_path: Path):
     assert sorted(each["status"] for each in results(tmp_path / "o")["runs"]) == ["done", "failed"]
 
 
-def test_a_run_that_is_stopped_is_taken_up_again(tmp_path: Path):
-    of = run(argon(), n_steps=20_000, chunk_steps=100, frame_steps=100)
-    write_run(of, tmp_path / "run")
-    process = subprocess.Popen([sys.executable, "-m", "mdsuite", "run-one", str(tmp_path / "run")], env=environment())
-    while len(list(tmp_path.glob("run/segments/*.h5md"))) < 3:
+def student_run(**changes: Any) -> Run:
+    model = {"model": "painn-ultra-tiny", "model_name": "painn-ultra-tiny", "structure": "ethanol", "timestep": 5e-4}
+    lengths = {"n_steps": 1_000, "chunk_steps": 100, "frame_steps": 20}
+    return run(read_structure("ethanol"), **model, **lengths, **changes)
+
+
+def recorded(folder: Path) -> list[bytes]:
+    contents = []
+    for path in sorted((folder / "segments").iterdir()):
+        with h5py.File(path) as file:
+            names = ("parameters/every_step/total_energy", "particles/trajectory/position/value")
+            contents += [file[name][:].tobytes() for name in names]
+    return contents
+
+
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path: Path):
+    for name in ("stopped", "whole"):
+        write_run(student_run(), tmp_path / name)
+    ask = [sys.executable, "-m", "mdsuite", "run-one", str(tmp_path / "stopped")]
+    process = subprocess.Popen(ask, env=environment(), stdout=subprocess.DEVNULL)
+    while len(list(tmp_path.glob("stopped/segments/*.h5md"))) < 3:
         assert process.poll() is None
-        time.sleep(0.05)
+        time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=20) == 75
-    write_run(run(argon(), n_steps=1_000, chunk_steps=100, frame_steps=100), tmp_path / "whole")
-    assert supervise(tmp_path / "whole").status is Status.DONE
+    assert len(recorded(tmp_path / "stopped")) < 20
+    assert {supervise(tmp_path / name).status for name in ("stopped", "whole")} == {Status.DONE}
+    assert recorded(tmp_path / "stopped") == recorded(tmp_path / "whole")
 
 
 def environment() -> dict[str, str]:
@@ -290,13 +308,19 @@ def test_run_one_does_nothing_for_a_finished_run(tmp_path: Path):
 
 
 def test_the_same_run_twice_is_the_same_byte_for_byte(tmp_path: Path):
-    contents = []
     for name in ("one", "two"):
         write_run(run(argon(), model_sha256=name), tmp_path / name)
         supervise(tmp_path / name)
-        with h5py.File(tmp_path / name / "segments" / "000002.h5md") as file:
-            contents.append(file["particles/trajectory/position/value"][:].tobytes())
-    assert contents[0] == contents[1]
+    assert recorded(tmp_path / "one") == recorded(tmp_path / "two")
+
+
+def test_paths_in_a_campaign_are_meant_from_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "campaign").mkdir()
+    ase.io.write(tmp_path / "campaign" / "start.extxyz", read_structure("ethanol"))
+    text = "models = ['painn-ultra-tiny']\nstructures = ['start.extxyz@0']\n[dynamics]\nreplicas = 1\ntime_ps = 0.5\n"
+    (tmp_path / "campaign" / "campaign.toml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert command("campaign/campaign.toml", "--output", tmp_path / "o").exit_code == 0
 
 
 def test_the_quick_start_is_what_the_readme_says():
