@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mdsuite.assessment import AssessedModel, AssessedRun
+from mdsuite.report.words import ENGINES
 from mdsuite.run import FloatArray
 from mdsuite_analysis.series import EnergySeries
 
@@ -36,7 +37,7 @@ def draw(model: AssessedModel, folder: Path) -> list[Path]:
     _draw_temperatures(right, runs)
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), fontsize="small")
-    figure.suptitle(f"{model.card.name}: {runs[0].run.ensemble.upper()} in {runs[0].run.engine}")
+    figure.suptitle(f"{model.card.name}: {runs[0].run.ensemble.upper()} in {ENGINES[runs[0].run.engine]}")
     return _save(figure, folder / figure_name(model))
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from ase.formula import Formula
+from ase.symbols import Symbols
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mdsuite.assessment import AssessedModel, AssessedRun, Assessment, outcomes_of
@@ -112,8 +113,6 @@ def _figure(model: AssessedModel, output: Path) -> str | None:
 
 
 def _formula(run: AssessedRun) -> str:
-    from ase.symbols import Symbols  # noqa: PLC0415
-
     return str(Formula(str(Symbols(run.run.start.numbers))).format("hill"))
 
 
@@ -134,9 +133,9 @@ def _label(measurement: Measurement) -> str:
     return f"{name} ({measurement.note})" if noted else name
 
 
-def _of(run: AssessedRun, measurement: Measurement, describe: object) -> str:
+def _of(run: AssessedRun, measurement: Measurement, describe: Callable[[Judged], str]) -> str:
     judged = next((each for each in run.judged if each.criterion.measurement == measurement.name), None)
-    return "" if judged is None else str(describe(judged))  # type: ignore[operator]  # one of two functions above
+    return "" if judged is None else describe(judged)
 
 
 def _span(model: AssessedModel, name: str) -> str:

@@ -133,9 +133,10 @@ def _run_findings(run: AssessedRun) -> Iterator[str]:
 def _drift(run: AssessedRun) -> Iterator[str]:
     drift = run.measured("energy_drift")
     if drift is not None and math.isfinite(drift.value):
+        heats = "heat" if drift.value > 0 else "cool"
         yield (
-            f"total energy drifts by {quantity(drift, sign=True)}, which would heat a harmonic system by "
-            f"{number(drift.value * KELVIN_PER_MEV)} K/ps."
+            f"total energy drifts by {quantity(drift, sign=True)}, which would {heats} a harmonic system by "
+            f"{number(abs(drift.value) * KELVIN_PER_MEV)} K/ps."
         )
 
 
@@ -180,7 +181,8 @@ def recommendations(model: AssessedModel, assessment: Assessment) -> Iterator[st
         judged = [each for each in model.judged if each.criterion is criterion]
         if outcomes_of(judged, Outcome.FAIL):
             yield f"{criterion.label}: {criterion.remedy}."
-        yield from _more_time(model, outcomes_of(judged, Outcome.INCONCLUSIVE))
+        if model.verdict is Verdict.INCONCLUSIVE:
+            yield from _more_time(model, outcomes_of(judged, Outcome.INCONCLUSIVE))
     yield from _rerun(model)
 
 
