@@ -8,8 +8,8 @@ well it explains those components, so a series too short to tell its τ gets a w
 the energy error of velocity Verlet, lie above those components and do not enter.
 
 Assumption: the noise is stationary. Where it is not, or wanders as slowly as the run is long, one run cannot tell a
-wander from a drift and a 95 % interval covers less, measured: 80 to 86 % for a random walk (round-off of single
-precision), 84 to 89 % for weakly anharmonic chains under velocity Verlet, where intervals for independent samples
+wander from a drift and a 95 % interval covers less, measured: about 78 % for a random walk (round-off of single
+precision), about 82 % for weakly anharmonic chains under velocity Verlet, where intervals for independent samples
 cover 3 % and 15 to 40 %. Several runs with independent velocities tell.
 
 References
