@@ -12,7 +12,7 @@ import numpy as np
 
 from mdsuite.files import whole, write_json
 from mdsuite.fitting.recipe import Recipe, read_recipe
-from mdsuite.fitting.sampling import HELD_OUT, TRAIN, VALIDATION, Labelled, sample, snapshots
+from mdsuite.fitting.sampling import HELD_OUT, TRAIN, VALIDATION, Labelled, sample, snapshots, trajectories
 from mdsuite.fitting.train import Epoch, fit, items_of, residuals
 from mdsuite_driver.models.painn import PaiNN, checkpoint
 
@@ -44,14 +44,14 @@ def distill(recipe_path: Path, output: Path, workers: int, say: Callable[[str], 
 
     recipe = read_recipe(recipe_path)
     output.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(workers)
+    torch.set_num_threads(1)  # the order of sums, and with it the weights, would depend on their number
     say(f"labelling with {recipe.teacher}: {output / 'labels'}")
-    labelled = sample(recipe, output / "labels", workers)
+    labelled = sample(recipe, output / "labels", workers, say)
     network, history = fit(
         recipe,
         [each for each in labelled if each.role == TRAIN],
         [each for each in labelled if each.role == VALIDATION],
-        output / f"state-{_digest(recipe_path)[:12]}.pt",  # of this recipe and no other
+        output / f"state-{_identity(recipe, recipe_path)}.pt",  # of this recipe, with these labels, and no other
         lambda epoch: say(_line(recipe, epoch)),
     )
     held_out = measure(network, [each for each in labelled if each.role == HELD_OUT])
@@ -116,8 +116,9 @@ def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _n_frames(labelled: list[Labelled], role: str) -> int:
-    return sum(len(each.energies) for each in labelled if each.role == role)
+def _identity(recipe: Recipe, file: Path) -> str:
+    keys = "".join(each.key for each in trajectories(recipe))
+    return hashlib.sha256((_digest(file) + keys).encode()).hexdigest()[:12]
 
 
 def _card(recipe: Recipe, file: Path, network: PaiNN, errors: list[Errors], n_frames: dict[str, int]) -> str:
@@ -139,9 +140,12 @@ def _card(recipe: Recipe, file: Path, network: PaiNN, errors: list[Errors], n_fr
             "",
             f"Trained on {n_frames[TRAIN]} frames of {molecules} at {temperatures} K; the weights are those of the "
             f"best epoch on {n_frames[VALIDATION]} validation frames. Charged species, radicals, reactions, other "
-            "molecules, condensed phases and higher temperatures are outside of what it was made for.",
+            "molecules, condensed phases and higher temperatures are outside of what it was made for. No repulsion is "
+            "built in: at distances shorter than those sampled the energy means nothing.",
             "",
-            "Errors on held-out frames, from trajectories of their own that began at other conformers:",
+            "Errors on held-out frames, from trajectories of their own. These began at other random coordinates of the "
+            "same molecules, relaxed, which often lead to the same minimum: the errors say nothing about conformers "
+            "and molecules that were not sampled.",
             "",
             "| molecule | temperature (K) | frames | energy MAE (meV/atom) | force MAE (meV/Å) "
             "| force RMSE (meV/Å) | force R² by component |",

@@ -47,10 +47,10 @@ class Sampling(Section):
 class Network(Section):
     """Sizes of the student."""
 
-    hidden: int = Field(ge=1)
+    hidden: int = Field(ge=2)
     n_interactions: int = Field(ge=1)
     n_rbf: int = Field(ge=1)
-    cutoff: float = Field(default=5.0, gt=0)
+    cutoff: float = Field(default=5.0, gt=0, allow_inf_nan=False)
 
 
 class Training(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -15,7 +16,7 @@ import numpy as np
 from mdsuite.errors import InputError
 from mdsuite.files import whole
 from mdsuite.fitting.recipe import Molecule, Recipe
-from mdsuite.fitting.teacher import EXTRA, make_teacher
+from mdsuite.fitting.teacher import EXTRA, code_file, make_teacher
 from mdsuite.run import FloatArray, IntArray
 
 HELD_OUT, TRAIN, VALIDATION = "held-out", "train", "validation"
@@ -40,8 +41,9 @@ class Trajectory:
 
     @property
     def key(self) -> str:
-        """Hash of the content."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        """Hash of the content; of files, what they hold and not what they are called."""
+        content = {**asdict(self), **_contents_of_files(self)}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,14 +94,30 @@ def _trajectory(recipe: Recipe, molecule: Molecule, role: str, temperature: floa
     )
 
 
-def sample(recipe: Recipe, cache: Path, workers: int) -> list[Labelled]:
+def _contents_of_files(trajectory: Trajectory) -> dict[str, str]:
+    from mdsuite.structures import read_structure  # noqa: PLC0415  ase is slow to import
+
+    contents = {}
+    if trajectory.file is not None:
+        atoms = read_structure(trajectory.file)
+        contents["file"] = hashlib.sha256(atoms.numbers.tobytes() + atoms.positions.tobytes()).hexdigest()
+    code = code_file(trajectory.teacher)
+    if code is not None and code.is_file():  # a missing one is refused where the teacher is made
+        contents["teacher"] = trajectory.teacher + hashlib.sha256(code.read_bytes()).hexdigest()
+    return contents
+
+
+def sample(
+    recipe: Recipe, cache: Path, workers: int, say: Callable[[str], None] = lambda _line: None
+) -> list[Labelled]:
     """Every trajectory of a recipe, from the cache where it is there already."""
     cache.mkdir(parents=True, exist_ok=True)
     wanted = trajectories(recipe)
     missing = [each for each in wanted if not _file(cache, each).exists()]
     if missing:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_single_thread) as pool:
-            list(pool.map(_label, missing, [cache] * len(missing)))
+            for k, _ in enumerate(pool.map(_label, missing, [cache] * len(missing)), start=len(wanted) - len(missing)):
+                say(f"labelled {k + 1} of {len(wanted)} trajectories")
     return [_read(cache, each) for each in wanted]
 
 

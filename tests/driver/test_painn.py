@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import tomllib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from ase.build import bulk, molecule
+from ase.neighborlist import neighbor_list
 from scipy.spatial.transform import Rotation
 
+from mdsuite_driver.models.neighbours import pairs_within
 from mdsuite_driver.models.painn import PaiNN, PaiNNConfig, build_painn, checkpoint, load_painn
 from mdsuite_driver.models.protocol import Configuration, ModelError
 
@@ -91,6 +97,27 @@ def test_two_cells_have_twice_the_energy_and_virial_of_one():
     np.testing.assert_allclose(two.virial, 2 * one.virial, atol=1e-9)
 
 
+def test_a_cell_thinner_than_the_cut_off_is_as_good_as_its_multiple():
+    atoms = bulk("Si", "diamond", 5.43)
+    atoms.rattle(0.1, seed=3)
+    one, eight = (MODEL.evaluate(of(atoms.repeat(n))) for n in (1, 2))
+    assert eight.energy == pytest.approx(8 * one.energy, rel=1e-12)
+    np.testing.assert_allclose(eight.forces, np.tile(one.forces, (8, 1)), atol=1e-10)
+
+
+@pytest.mark.parametrize("pbc", list(itertools.product([True, False], repeat=3)))
+def test_pairs_are_those_of_ase_whichever_directions_repeat(pbc: tuple[bool, bool, bool]):
+    atoms = silicon()
+    atoms.set_cell(0.6 * atoms.cell[:], scale_atoms=True)  # thinner than the cut-off
+    atoms.positions += np.random.default_rng(4).normal(size=atoms.positions.shape, scale=5.0)
+    atoms.pbc = pbc
+    i, j, translations = pairs_within(of(atoms, cell=np.array(atoms.cell[:])), 4.0)
+    vectors = atoms.positions[j] - atoms.positions[i] + translations
+    expected = zip(*neighbor_list("ij", atoms, 4.0), *neighbor_list("D", atoms, 4.0).round(6).T, strict=True)
+    found = zip(i, j, *vectors.round(6).T, strict=True)
+    np.testing.assert_allclose(sorted(found), sorted(expected), atol=2e-6)
+
+
 def test_molecules_far_apart_do_not_know_of_each_other():
     atoms = ethanol()
     far = atoms.copy()
@@ -150,8 +177,6 @@ def test_a_lone_atom_has_an_energy_and_no_force():
 def test_every_parameter_matters():
     network = build_painn("random", checkpoint(random_model()._network, {})).double()
     there = of(ethanol())
-    from mdsuite_driver.models.neighbours import pairs_within
-
     i, j, _ = pairs_within(there, 4.0)
     vectors = torch.tensor(there.positions[j] - there.positions[i])
     network(torch.as_tensor(there.numbers), torch.as_tensor(i), torch.as_tensor(j), vectors).sum().backward()
@@ -174,6 +199,35 @@ def test_an_evaluation_leaves_no_trace_in_the_next():
 def test_an_unknown_element_is_refused():
     with pytest.raises(ModelError, match=r"Z = \[7\]"):
         MODEL.evaluate(of(molecule("NH3")))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"species": [1, 200]},
+        {"species": [6, 6]},
+        {"species": [-6]},
+        {"species": ["C"]},
+        {"cutoff": 0.0},
+        {"cutoff": float("nan")},
+        {"cutoff": "4"},
+        {"hidden": 1},
+        {"n_interactions": 0},
+        {"n_rbf": 2.5},
+    ],
+    ids=str,
+)
+def test_a_configuration_that_means_nothing_is_refused(change):
+    stored = checkpoint(MODEL._network, {})
+    stored["config"].update(change)
+    with pytest.raises(ModelError, match="do not go together: wanted"):
+        load_painn("wrong", stored, "0")
+
+
+def test_the_bundled_recipe_makes_a_network_of_twenty_one_thousand_parameters():
+    recipe = Path(__file__).parents[2] / "inputs/recipes/painn-ultra-tiny.toml"
+    config = PaiNNConfig(species=(1, 6, 7, 8), **tomllib.loads(recipe.read_text())["network"])
+    assert sum(parameter.numel() for parameter in PaiNN(config).parameters()) == 21571
 
 
 def test_weights_of_another_size_are_refused():

@@ -120,6 +120,31 @@ def test_labels_are_never_made_twice(distilled):
     assert {path: path.stat().st_mtime_ns for path in labels.iterdir()} == before
 
 
+def test_a_file_that_changed_is_labelled_and_fitted_anew(tmp_path: Path):
+    recipe = write_recipe(tmp_path)
+    distill(recipe, tmp_path / "out", 1, silent)
+    before = weights(tmp_path / "out")
+    ase.io.write(tmp_path / "ethane.extxyz", molecule("C2H4"))
+    distill(recipe, tmp_path / "out", 1, silent)
+    assert not same(before, weights(tmp_path / "out"))
+
+
+def test_a_teacher_whose_code_changed_labels_anew(tmp_path: Path):
+    code = tmp_path / "teacher.py"
+    code.write_text("from ase.calculators.emt import EMT")
+    recipe = read_recipe(write_recipe(tmp_path, teacher=f"ase:{code}:EMT"))
+    before = {each.key for each in trajectories(recipe)}
+    code.write_text("from ase.calculators.emt import EMT  # another line")
+    assert not before & {each.key for each in trajectories(recipe)}
+
+
+def test_every_labelled_trajectory_is_told(tmp_path: Path):
+    recipe = read_recipe(write_recipe(tmp_path))
+    lines: list[str] = []
+    sample(recipe, tmp_path / "labels", 1, lines.append)
+    assert lines[-1] == "labelled 6 of 6 trajectories"
+
+
 def test_held_out_frames_come_from_trajectories_of_their_own(distilled):
     keys = {
         role: {each.key for each in trajectories(read_recipe(distilled[0])) if each.role == role}
@@ -135,6 +160,9 @@ def test_held_out_frames_come_from_trajectories_of_their_own(distilled):
         ("steps = 60", "steps = 0", "greater than or equal to 1"),
         ('name = "ethane"', 'name = "ethane"\nsmiles = "CC"', "either smiles or file"),
         ("[network]", "[network", "not a recipe"),
+        ("hidden = 8", "hidden = 1", "greater than or equal to 2"),
+        ("emt:EMT", "emt:EMTT", "has no 'EMTT'"),
+        ("calculators.emt", "calculators.nosuch", "nosuch"),
     ],
 )
 def test_a_recipe_with_a_mistake_is_refused(tmp_path: Path, before: str, after: str, said: str):

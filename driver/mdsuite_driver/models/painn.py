@@ -26,13 +26,24 @@ HIGHEST_Z = 118
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaiNNConfig:
-    """Sizes of a PaiNN; species are atomic numbers, cutoff is in Å."""
+    """Sizes of a PaiNN; species are atomic numbers, cutoff is in Å; raises ValueError for sizes that mean nothing."""
 
     species: tuple[int, ...]
     hidden: int
     n_interactions: int
     n_rbf: int
     cutoff: float
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(z, int) and 1 <= z <= HIGHEST_Z for z in self.species):
+            raise ValueError(f"wanted species as atomic numbers from 1 to {HIGHEST_Z}, got {self.species}")
+        if len(set(self.species)) != len(self.species) or not self.species:
+            raise ValueError(f"wanted one or more species, each once, got {self.species}")
+        sizes = (self.hidden, self.n_interactions, self.n_rbf)
+        if not all(isinstance(size, int) for size in sizes) or self.hidden < 2 or min(sizes) < 1:
+            raise ValueError(f"wanted whole sizes of at least 2, 1 and 1, got hidden, n_interactions, n_rbf = {sizes}")
+        if not (isinstance(self.cutoff, int | float) and 0 < self.cutoff < float("inf")):
+            raise ValueError(f"wanted a positive finite cut-off in Å, got {self.cutoff!r}")
 
 
 class _Message(nn.Module):
@@ -202,7 +213,7 @@ def build_painn(name: str, stored: Mapping[str, Any]) -> PaiNN:
         config = PaiNNConfig(**{**stored["config"], "species": tuple(stored["config"]["species"])})
         network = PaiNN(config)
         network.load_state_dict(stored["state_dict"])
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{name}: configuration and weights of the PaiNN do not go together: {error}") from error
     if not all(torch.isfinite(tensor).all() for tensor in network.state_dict().values()):
         raise ModelError(f"{name}: some weights are not finite; get an intact checkpoint")
