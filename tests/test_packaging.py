@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,20 +24,22 @@ WANTED = ["painn-ultra-tiny", "production-nve", "seed", "ethanol"]
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sdist, and the wheel that was built from it."""
     folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True)
+    python("-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT))
     return folder
 
 
+def python(*arguments: str, **settings: Any) -> str:
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, **settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def ask(path: Path | None, folder: Path) -> str:
-    environment = {**os.environ, **({"PYTHONPATH": str(path)} if path else {})}
-    command = [sys.executable, "-c", ASK]
-    return subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True).stdout
+    return python("-c", ASK, cwd=folder, env={**os.environ, **({"PYTHONPATH": str(path)} if path else {})})
 
 
 def install(package: Path, target: Path) -> None:
-    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--quiet", "--target", str(target), str(package)]
-    subprocess.run(command, check=True, capture_output=True)
+    python("-m", "pip", "install", "--no-deps", "--quiet", "--target", str(target), str(package))
 
 
 def test_a_wheel_made_from_the_sdist_finds_its_inputs(built: Path, tmp_path: Path):
@@ -46,10 +50,7 @@ def test_a_wheel_made_from_the_sdist_finds_its_inputs(built: Path, tmp_path: Pat
 
 
 def test_a_wheel_made_from_the_checkout_holds_what_the_one_from_the_sdist_holds(built: Path, tmp_path: Path):
-    import zipfile
-
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True)
+    python("-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT))
     contents = [set(zipfile.ZipFile(next(folder.glob("*.whl"))).namelist()) for folder in (built, tmp_path)]
     assert contents[0] == contents[1]
 
