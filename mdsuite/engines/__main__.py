@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import socket
 import sys
 import time
@@ -79,7 +80,8 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--listen-fd", type=int, required=True)
     arguments = parser.parse_args()
-    folder: Path = arguments.folder
+    os.chdir(arguments.folder)  # LAMMPS does not take every path, with quotes or accents say
+    folder = Path()
     try:
         integrate(read_run(folder), folder, socket.socket(fileno=arguments.listen_fd))
     except Exception as error:

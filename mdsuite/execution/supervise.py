@@ -100,7 +100,7 @@ def _spawn(module: list[str], log: Path, threads: int, descriptors: tuple[int, .
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
     with log.open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", *module],
+            [sys.executable, "-P", "-m", *module],  # -P: nothing is imported from where the user happens to be
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

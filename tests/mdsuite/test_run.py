@@ -183,6 +183,13 @@ def test_too_long_a_timestep_is_not_recommended(tmp_path: Path):
     assert command("--model", "painn-ultra-tiny", "--structure", "ethanol", *flags).exit_code == 1
 
 
+def test_any_name_of_an_output_folder_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("random.py").write_text("raise ImportError('a file of the user was imported')")
+    flags = ["--replicas", 1, "--time-ps", 0.02, "--output", "Å 日本 'quo\"te $x #1"]
+    assert "failed" not in command("--model", "painn-ultra-tiny", "--structure", "ethanol", *flags).output
+
+
 def swirling(tmp_path: Path, strength: float) -> list[object]:
     (tmp_path / "swirls.py").write_text(SWIRLS)
     model = f"ase:{tmp_path / 'swirls.py'}:Swirls?strength={strength}"
