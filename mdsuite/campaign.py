@@ -60,6 +60,18 @@ class Dynamics(Section):
         return round(self.time_ps * 1000.0 / self.timestep_fs)
 
 
+class Coupling(Section):
+    """How engine and driver are held together; nothing here changes a trajectory."""
+
+    transport: Literal["unix", "tcp"] = "unix"
+    accept_foreign: bool = False
+    start_s: float = Field(default=180.0, gt=0, allow_inf_nan=False)
+    first_evaluation_s: float = Field(default=600.0, gt=0, allow_inf_nan=False)
+    evaluation_s: float = Field(default=120.0, gt=0, allow_inf_nan=False)
+    replacements: int = Field(default=3, ge=0)
+    max_force_eV_per_A: float = Field(default=1000.0, gt=0, allow_inf_nan=False)  # noqa: N815  the unit's symbol
+
+
 class Campaign(Section):
     """Models × structures × replicas, one engine, one profile of criteria."""
 
@@ -70,10 +82,11 @@ class Campaign(Section):
     trust: bool = False
     threads: int = Field(default=1, ge=1)
     dynamics: Dynamics = Dynamics()
+    coupling: Coupling = Coupling()
 
 
-def read_campaign(file: Path | None, overrides: Mapping[str, Any], dynamics: Mapping[str, Any]) -> Campaign:
-    """A campaign from a file, from flags, or from a file with some of its values replaced by flags.
+def read_campaign(file: Path | None, overrides: Mapping[str, Any], **sections: Mapping[str, Any]) -> Campaign:
+    """A campaign from a file, from flags, or from a file with some values of it and its sections replaced by flags.
 
     With neither, the bundled quick-start. Raises InputError naming the key, and the nearest valid one.
     """
@@ -81,10 +94,16 @@ def read_campaign(file: Path | None, overrides: Mapping[str, Any], dynamics: Map
     if file is None and not named:
         file = inputs_folder() / "campaigns" / f"{QUICK_START}.toml"
     content = _anchored(_read_toml(file), file.parent) if file else {}
-    content = {**content, **overrides, "dynamics": {**content.get("dynamics", {}), **dynamics}}
+    content = {**content, **overrides}
+    for name, values in sections.items():
+        content[name] = _merged(content.get(name, {}), values)
     if file is None:
         _require_names(content)
     return _validated(content, str(file or "the flags"))
+
+
+def _merged(section: Any, values: Mapping[str, Any]) -> Any:
+    return {**section, **values} if isinstance(section, dict) else section  # what is no table is refused later
 
 
 def _require_names(content: Mapping[str, Any]) -> None:
@@ -137,7 +156,8 @@ def _explained(error: ValidationError) -> Iterator[str]:
 
 
 def _unknown_key(where: list[str]) -> str:
-    section = Dynamics if where[0] == "dynamics" and len(where) > 1 else Campaign
+    sections: dict[str, type[Section]] = {"dynamics": Dynamics, "coupling": Coupling}
+    section = sections.get(where[0], Campaign) if len(where) > 1 else Campaign
     near = difflib.get_close_matches(where[-1], section.model_fields, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"valid keys are {', '.join(section.model_fields)}"
     return f"unknown key {'.'.join(where)}; {hint}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import re
 import signal
 import sys
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,9 +17,25 @@ import click
 
 from mdsuite import __version__
 from mdsuite.errors import InputError
+from mdsuite.execution.stop import Stop
 
 STOPPED = 75
 BAD_INPUT = 2
+MARGIN = 10.0  # s, before a deadline: for the next chunk, and for everybody to go
+
+
+def duration(text: str) -> float:
+    """Seconds, from ``90``, ``90s``, ``30m``, ``2h``, ``45:00`` or ``1:30:00``."""
+    if match := re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text):
+        return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+    if match := re.fullmatch(r"(?:(\d+):)?(\d+):(\d+)", text):
+        return int(match[1] or 0) * 3600 + int(match[2]) * 60 + int(match[3])
+    raise click.BadParameter(f"wanted a duration such as 90, 90s, 30m, 2h or 1:30:00, got {text!r}")
+
+
+DEADLINE = click.option(
+    "--deadline", type=duration, metavar="TIME", help="Stop in time to have ended after so long: 90s, 30m, 1:30:00."
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -42,9 +58,12 @@ def main() -> None:
 @click.option("--profile", metavar="P", help="Criteria: a bundled name or a TOML file.  [default: production-nve]")
 @click.option("--threads", type=int, help="CPU threads for each model.  [default: 1]")
 @click.option("--trust", is_flag=True, default=None, help="Run code and pickles stored in the model's file.")
+@click.option("--transport", type=click.Choice(["unix", "tcp"]), help="Between engine and driver.  [default: unix]")
+@click.option("--accept-foreign", is_flag=True, default=None, help="Let drivers serve that mdsuite did not start.")
+@DEADLINE
 @click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-out"), help="Folder for everything.")
 @click.option("--jobs", type=click.IntRange(1), help="Trajectories at a time.  [default: one for each CPU]")
-def run(campaign: Path | None, output: Path, jobs: int | None, **flags: Any) -> None:
+def run(campaign: Path | None, output: Path, jobs: int | None, deadline: float | None, **flags: Any) -> None:
     """Integrate NVE trajectories, measure them, and write a verdict.
 
     \b
@@ -54,16 +73,19 @@ def run(campaign: Path | None, output: Path, jobs: int | None, **flags: Any) -> 
 
     Exit codes: 0 approved, 1 not recommended, 2 bad input, 3 inconclusive or not run, 75 stopped and resumable.
     """  # noqa: D301  \b is click's
-    try:
-        sys.exit(_run(campaign, output, jobs, flags))
-    except InputError as error:
-        click.echo(f"mdsuite: {error}", err=True)
-        sys.exit(BAD_INPUT)
+    with _stoppable(deadline) as stop:
+        try:
+            code = _run(campaign, output, jobs, stop, flags)
+        except InputError as error:
+            click.echo(f"mdsuite: {error}", err=True)
+            code = BAD_INPUT
+    sys.exit(code)
 
 
 @main.command("run-one")
 @click.argument("folder", type=click.Path(path_type=Path))
-def run_one(folder: Path) -> None:
+@DEADLINE
+def run_one(folder: Path, deadline: float | None) -> None:
     """Bring the run in FOLDER to its end; does nothing if it is there.
 
     Exit codes: 0 done, 1 failed, 2 no run there, 75 stopped and resumable.
@@ -73,8 +95,10 @@ def run_one(folder: Path) -> None:
     if not (folder / "run.json").is_file():
         click.echo(f"mdsuite: wanted the folder of a run, but {folder} has no run.json", err=True)
         sys.exit(BAD_INPUT)
-    with _stop_event() as stop:
-        outcome = supervise(folder, stop)
+    with _stoppable(deadline) as stop, stop.listening():
+        outcome = supervise(folder, stop, waiting=lambda address: click.echo(f"waiting for an i-PI client: {address}"))
+    for event in outcome.events:
+        click.echo(event)
     click.echo(f"{outcome.status} after {outcome.steps} steps{': ' + outcome.reason if outcome.reason else ''}")
     sys.exit({Status.DONE: 0, Status.STOPPED: STOPPED}.get(outcome.status, 1))
 
@@ -100,10 +124,10 @@ def distill(recipe: Path, output: Path, workers: int | None) -> None:
         sys.exit(BAD_INPUT)
 
 
-def _run(file: Path | None, output: Path, jobs: int | None, flags: Mapping[str, Any]) -> int:
+def _run(file: Path | None, output: Path, jobs: int | None, stop: Stop, flags: Mapping[str, Any]) -> int:
     from rich.console import Console  # noqa: PLC0415
 
-    from mdsuite.campaign import Dynamics, read_campaign  # noqa: PLC0415
+    from mdsuite.campaign import Coupling, Dynamics, read_campaign  # noqa: PLC0415
     from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
 
     console = Console()
@@ -113,7 +137,8 @@ def _run(file: Path | None, output: Path, jobs: int | None, flags: Mapping[str, 
         if value not in (None, ())
     }
     dynamics = {key: given.pop(key) for key in list(given) if key in Dynamics.model_fields}
-    campaign = read_campaign(file, given, dynamics)
+    coupling = {key: given.pop(key) for key in list(given) if key in Coupling.model_fields}
+    campaign = read_campaign(file, given, dynamics=dynamics, coupling=coupling)
     profile = read_profile(campaign.profile)
     _require_engine()
     from mdsuite.plan import claim, make_plan  # noqa: PLC0415  takes torch with it
@@ -121,22 +146,24 @@ def _run(file: Path | None, output: Path, jobs: int | None, flags: Mapping[str, 
     with console.status("loading models and structures"):
         plan = make_plan(campaign)
         claim(plan, output)
-    return _carry_out(console, plan, profile, output, jobs or _n_cpus() // campaign.threads or 1)
+    return _carry_out(console, plan, profile, output, jobs or _n_cpus() // campaign.threads or 1, stop)
 
 
-def _carry_out(console: Any, plan: Any, profile: Any, output: Path, jobs: int) -> int:  # their types import late
+def _carry_out(  # their types import late
+    console: Any, plan: Any, profile: Any, output: Path, jobs: int, stop: Stop
+) -> int:
     from mdsuite.assessment import assess, exit_code  # noqa: PLC0415
     from mdsuite.execution.local import run_all  # noqa: PLC0415
-    from mdsuite.progress import live, print_summary, silent  # noqa: PLC0415
+    from mdsuite.execution.supervise import Status  # noqa: PLC0415
+    from mdsuite.progress import live, plain, print_stopped, print_summary  # noqa: PLC0415
     from mdsuite.report.write import write_report  # noqa: PLC0415
 
     folders = {each.id: plan.folder(output, each) for each in plan.runs}
-    with _stop_event() as stop:
-        if console.is_terminal:
-            with live(console, plan) as show:
-                endings = run_all(folders, jobs, stop, show)
-        else:
-            endings = run_all(folders, jobs, stop, silent)
+    with stop.listening(), live(console, plan) if console.is_terminal else plain(plan) as show:
+        endings = run_all(folders, jobs, stop, show)
+    if any(each.status is Status.STOPPED for each in endings.values()):
+        print_stopped(console, plan, endings)
+        return STOPPED
     with console.status("measuring"):
         assessment = assess(plan, output, endings, profile)
         report = write_report(assessment, output)
@@ -160,16 +187,35 @@ def _n_cpus() -> int:
 
 
 @contextlib.contextmanager
-def _stop_event() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set."""
-    stop = threading.Event()
+def _stoppable(deadline: float | None) -> Iterator[Stop]:
+    """A stop that SIGINT, SIGTERM and the deadline (s, from now) request.
+
+    While nobody listens to it, because nothing runs, a signal ends this command at once.
+    """
+    stop = Stop()
 
     def request(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
+        stop.request()
+        if not stop.heard:
+            raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    timer = None if deadline is None else stop.request_after(deadline - min(MARGIN, deadline / 2))
     try:
-        yield stop
+        with _signals(request):
+            yield stop
+    except KeyboardInterrupt:
+        click.echo("mdsuite: stopped; the same command goes on from here", err=True)
+        sys.exit(STOPPED)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if timer is not None:
+            timer.cancel()
+
+
+@contextlib.contextmanager
+def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

@@ -10,6 +10,21 @@ from pathlib import Path
 from typing import Any
 
 
+class DiskError(OSError):
+    """Something that could not be written or read where it belongs; what is there already is whole."""
+
+
+@contextmanager
+def on_disk() -> Iterator[None]:
+    """Raise DiskError in place of an OSError."""
+    try:
+        yield
+    except DiskError:
+        raise
+    except OSError as error:
+        raise DiskError(f"{error.strerror or error}: {error.filename or 'the output folder'}") from error
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, moved there once its writer has succeeded and the bytes are on the disk."""

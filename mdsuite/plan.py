@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,12 +17,13 @@ from ase.data import chemical_symbols
 from mdsuite.campaign import Campaign
 from mdsuite.errors import InputError
 from mdsuite.files import write_json
-from mdsuite.run import Run, Start, require_extendable, write_run
+from mdsuite.run import Coupling, Run, Start, require_extendable, write_run
 from mdsuite.structures import file_velocities, maxwell_velocities, perpendicular_widths, read_structure
 from mdsuite_driver.models.load import load, resolve
 from mdsuite_driver.models.protocol import ModelCard, ModelError
 
 MANIFEST = "campaign.json"
+FOREIGN = "ipi:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def make_plan(campaign: Campaign) -> Plan:
     Raises InputError for models that cannot be loaded, structures that cannot be read, and pairs of them that do not
     go together.
     """
-    sources = [_located(source) for source in campaign.models]
+    sources = [_located(source, foreign=campaign.coupling.accept_foreign) for source in campaign.models]
     cards = [_card(source, trust=campaign.trust) for source in sources]
     _require_distinct([card.sha256 for card in cards], campaign.models, "models")
     structures = [read_structure(source) for source in campaign.structures]
@@ -126,8 +128,14 @@ def _as_input_error(output: Path) -> Iterator[None]:
         raise InputError(str(error)) from error
 
 
-def _located(source: str) -> str:
+def _located(source: str, *, foreign: bool) -> str:
     """An absolute source, since the driver runs elsewhere; modules stay what they are."""
+    if source.startswith(FOREIGN):
+        if not foreign:
+            raise InputError(
+                f"{source} is served by a driver that mdsuite does not start; allow that: --accept-foreign"
+            )
+        return source
     if source.startswith("ase:"):
         location, colon, factory = source.removeprefix("ase:").rpartition(":")
         return f"ase:{Path(location).resolve()}{colon}{factory}" if location.endswith(".py") else source
@@ -138,10 +146,27 @@ def _located(source: str) -> str:
 
 
 def _card(source: str, *, trust: bool) -> ModelCard:
+    if source.startswith(FOREIGN):
+        return _foreign_card(source)
     try:
         return load(source, trust=trust).card
     except ModelError as error:
         raise InputError(str(error)) from error
+
+
+def _foreign_card(source: str) -> ModelCard:
+    """What is known of a model that somebody else serves: its name."""
+    return ModelCard(
+        name=source.removeprefix(FOREIGN),
+        kind="i-PI client that mdsuite did not start",
+        dtype="unknown",
+        n_parameters=None,
+        species=None,
+        cutoff=None,
+        conservative=None,
+        periodic=True,
+        sha256=hashlib.sha256(source.encode()).hexdigest(),
+    )
 
 
 def _starts(campaign: Campaign, atoms: Any, text: str) -> Iterator[tuple[int, Start]]:
@@ -184,6 +209,20 @@ def _run(campaign: Campaign, source: str, card: ModelCard, structure: str, start
         velocity_seed=None if dynamics.velocities == "file" else dynamics.seed,
         threads=campaign.threads,
         start=start,
+        coupling=_coupling(campaign, source),
+    )
+
+
+def _coupling(campaign: Campaign, source: str) -> Coupling:
+    wanted = campaign.coupling
+    return Coupling(
+        transport=wanted.transport,
+        accept_foreign=source.startswith(FOREIGN),
+        start_s=wanted.start_s,
+        first_evaluation_s=wanted.first_evaluation_s,
+        evaluation_s=wanted.evaluation_s,
+        replacements=wanted.replacements,
+        max_force=wanted.max_force_eV_per_A,
     )
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from mdsuite.assessment import AssessedRun, Assessment
-from mdsuite.execution.local import Advance
-from mdsuite.execution.supervise import Status
+from mdsuite.execution.local import Advance, Show
+from mdsuite.execution.supervise import Outcome, Status
 from mdsuite.plan import Plan
 from mdsuite.report.words import quantity
 
@@ -44,13 +45,28 @@ class LiveRuns:
 
     def __call__(self, run_id: str, advance: Advance) -> None:
         """Show how far a run is."""
+        if advance.waiting:
+            self._progress.console.print(waiting_line(run_id, advance.waiting), markup=False)
+            return
         picoseconds = f"{advance.step * self._timesteps[run_id]:.2f} ps"
         note = picoseconds if advance.outcome is None else f"{picoseconds} {advance.outcome.status}"
         self._progress.update(self._tasks[run_id], completed=advance.step, note=note, rate=advance.steps_per_second)
 
 
-def silent(run_id: str, advance: Advance) -> None:
-    """Show nothing: the output is not a terminal."""
+def waiting_line(run_id: str, address: str) -> str:
+    """What somebody must know who starts a driver for a run."""
+    return f"run {run_id} waits for an i-PI client: {address}"
+
+
+@contextmanager
+def plain(_plan: Plan) -> Iterator[Show]:
+    """Nothing where the output is not a terminal, but for what somebody has to act upon."""
+
+    def show(run_id: str, advance: Advance) -> None:
+        if advance.waiting:
+            click.echo(waiting_line(run_id, advance.waiting))
+
+    yield show
 
 
 @contextmanager
@@ -66,6 +82,16 @@ def live(console: Console, plan: Plan) -> Iterator[LiveRuns]:
     )
     with Progress(*columns, console=console) as progress:
         yield LiveRuns(progress, plan)
+
+
+def print_stopped(console: Console, plan: Plan, endings: Mapping[str, Outcome]) -> None:
+    """How far every run is, and that nothing is lost."""
+    for run in plan.runs:
+        ending = endings[run.id]
+        why = f": {ending.reason}" if ending.reason else ""
+        line = f"{run.model_name} {run.structure} #{run.replica} {ending.status} after {ending.steps} steps{why}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print("\nstopped; the same command goes on from here")
 
 
 def print_summary(console: Console, assessment: Assessment, report: Path) -> None:

@@ -62,6 +62,28 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Coupling:
+    """How an engine and its driver are held together; nothing here changes a trajectory, only when it is given up.
+
+    transport : "unix" or "tcp", the socket between them; TCP on the loopback only
+    accept_foreign : the driver is started by somebody else, and whoever connects first serves
+    start_s : float, s, for a driver to load its model and connect
+    first_evaluation_s : float, s, for the first evaluation of a driver, which may compile
+    evaluation_s : float, s, for each other
+    replacements : how many drivers that died or went silent are replaced in one attempt
+    max_force : float, eV/Å, a model with a larger force is unstable
+    """
+
+    transport: str = "unix"
+    accept_foreign: bool = False
+    start_s: float = 180.0
+    first_evaluation_s: float = 600.0
+    evaluation_s: float = 120.0
+    replacements: int = 3
+    max_force: float = 1000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One trajectory to be integrated.
 
@@ -88,6 +110,7 @@ class Run:
     velocity_seed: int | None
     threads: int
     start: Start
+    coupling: Coupling = Coupling()
 
     @property
     def id(self) -> str:
@@ -104,12 +127,13 @@ class Run:
         return self.n_steps * self.timestep
 
 
-_NOT_IDENTITY = ("model", "model_name", "trust", "n_steps", "threads", "replica")
+_NOT_IDENTITY = ("model", "model_name", "trust", "n_steps", "threads", "replica", "coupling")
 _ARRAYS = ("numbers", "masses", "positions", "velocities", "cell", "pbc")
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    return {f.name: getattr(run, f.name) for f in dataclasses.fields(run) if f.name != "start"}
+    facts = {f.name: getattr(run, f.name) for f in dataclasses.fields(run) if f.name != "start"}
+    return {**facts, "coupling": dataclasses.asdict(run.coupling)}
 
 
 def _arrays(start: Start) -> dict[str, NDArray[Any]]:
@@ -146,7 +170,8 @@ def read_run(folder: Path) -> Run:
     """The run in a folder; raises FileNotFoundError if there is none."""
     facts = json.loads((folder / "run.json").read_text())
     facts.pop("id")
+    coupling = Coupling(**facts.pop("coupling"))
     with np.load(folder / "start.npz") as arrays:
         content = {name: arrays[name] for name in _ARRAYS}
     first, second, third = (bool(periodic) for periodic in content.pop("pbc"))
-    return Run(**facts, start=Start(**content, pbc=(first, second, third)))
+    return Run(**facts, coupling=coupling, start=Start(**content, pbc=(first, second, third)))

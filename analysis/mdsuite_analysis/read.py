@@ -21,15 +21,19 @@ class UnreadableRunError(ValueError):
 
 
 def segments(folder: Path) -> list[Path]:
-    """The segment files of a run folder in order, numbered from zero without a gap."""
+    """The segment files of a run folder in order, numbered from zero without a gap.
+
+    What a run recorded of a chunk that it could not finish follows as the last.
+    """
     found = sorted((folder / "segments").glob("*.h5md"))
-    if not found:
+    tail = folder / "tail.h5md"
+    if not found and not tail.exists():
         raise UnreadableRunError(f"{folder / 'segments'} holds no *.h5md segment; has the run started?")
     wanted = [f"{number:06d}.h5md" for number in range(len(found))]
     for name, path in zip(wanted, found, strict=True):
         if path.name != name:
             raise UnreadableRunError(f"{path.parent} lacks {name}, but holds {found[-1].name}; a segment was lost")
-    return found
+    return [*found, tail] if tail.exists() else found
 
 
 def read_energies(folder: Path) -> EnergySeries:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import click
 
-from mdsuite_driver.client import NOT_FINITE, NotFiniteError, Species, serve
+from mdsuite_driver.client import serve
+from mdsuite_driver.dialect import Species
+from mdsuite_driver.models.protocol import Model, ModelError
+from mdsuite_driver.parent import die_with_supervisor
+from mdsuite_driver.soundness import UnsoundError
 from mdsuite_driver.stream import connect
+
+UNSOUND = 3
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -20,6 +27,7 @@ from mdsuite_driver.stream import connect
 @click.option("--structure", metavar="FILE", help="Elements and periodicity, for servers that do not send them (i-PI).")
 @click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of the model.")
 @click.option("--patience-s", type=float, default=60.0, help="How long to wait for the server to listen, s.")
+@click.option("--idle-s", type=float, help="Exit when the server is silent for so long, s.  [default: never]")
 @click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
 def main(
     model: str,
@@ -29,24 +37,29 @@ def main(
     structure: str | None,
     threads: int,
     patience_s: float,
+    idle_s: float | None,
     trust: bool,
 ) -> None:
     """Serve a model to an i-PI server until it says EXIT or closes.
 
-    Exit codes: 0 served to the end, 1 an error, 2 bad input, 3 the model's answer was not finite.
+    Exit codes: 0 served to the end, 1 an error, 2 bad input, 3 the model's answer must not be integrated.
 
     Example, for i-PI with <ffsocket mode='unix'> <address>water</address>:
 
         mdsuite-driver --model painn-ultra-tiny --unix water --structure start.xyz
     """
+    die_with_supervisor()
     address = _address(unix, host, port)
     try:
-        n_evaluations = _run(address, model, structure, threads=threads, patience=patience_s, trust=trust)
+        served = _model(model, threads=threads, trust=trust)
+        stream = connect(address, patience=patience_s)
+        with contextlib.closing(stream):
+            n_evaluations = serve(stream, served, _species(structure), idle=idle_s)
     except KeyboardInterrupt:
         sys.exit(130)
-    except NotFiniteError as error:
+    except UnsoundError as error:
         click.echo(str(error), err=True)
-        sys.exit(NOT_FINITE)
+        sys.exit(UNSOUND)
     click.echo(f"served {n_evaluations} evaluations")
 
 
@@ -58,31 +71,23 @@ def _address(unix: str | None, host: str | None, port: int | None) -> str | tupl
     raise click.UsageError("wanted either --unix NAME or --host HOST with --port PORT")
 
 
-def _run(
-    address: str | tuple[str, int], source: str, structure: str | None, *, threads: int, patience: float, trust: bool
-) -> int:
-    import torch  # noqa: PLC0415  takes seconds, --help should not
+def _model(source: str, *, threads: int, trust: bool) -> Model:
+    from mdsuite_driver.models.load import load  # noqa: PLC0415  slow, --help should not be
 
-    from mdsuite_driver.models.load import load  # noqa: PLC0415
-    from mdsuite_driver.models.protocol import ModelError  # noqa: PLC0415
-
-    torch.set_num_threads(threads)
     try:
         model = load(source, trust=trust)
     except ModelError as error:
         raise click.UsageError(str(error)) from error
+    if "torch" in sys.modules:  # not every model is of PyTorch, and importing it takes seconds
+        sys.modules["torch"].set_num_threads(threads)
     click.echo(f"serving {model.card}")
-    stream = connect(address, patience=patience)
-    try:
-        return serve(stream, model, _species(structure))
-    finally:
-        stream.close()
+    return model
 
 
 def _species(structure: str | None) -> Species | None:
     if structure is None:
         return None
-    import ase.io  # noqa: PLC0415
+    import ase.io  # noqa: PLC0415  slow
 
     atoms = ase.io.read(structure)
     first, second, third = (bool(periodic) for periodic in atoms.pbc)

@@ -2,47 +2,39 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import numpy as np
-
-from mdsuite_driver import wire
-from mdsuite_driver.models.protocol import Configuration, Evaluation, IntArray, Model
+from mdsuite_driver import dialect, wire
+from mdsuite_driver.dialect import Species
+from mdsuite_driver.models.protocol import Configuration, Evaluation, Model
+from mdsuite_driver.soundness import require_sound
 from mdsuite_driver.stream import PeerClosedError, Stream
 from mdsuite_driver.wire import WireError
 
-NOT_FINITE = 3  # the exit code of a driver whose model answered with NaN or infinity
+MESSAGE = 60.0  # s, for a message that has begun
 
 
-@dataclass(frozen=True, slots=True)
-class Species:
-    """What i-PI's positions leave unsaid: atomic numbers (n_atoms,) and periodicity."""
-
-    numbers: IntArray
-    pbc: tuple[bool, bool, bool]
-
-
-class NotFiniteError(ArithmeticError):
-    """The model answered with NaN or infinity."""
-
-
-def serve(stream: Stream, model: Model, species: Species | None = None) -> int:
+def serve(stream: Stream, model: Model, species: Species | None = None, *, idle: float | None = None) -> int:
     """Answer one server until it sends EXIT or closes between two messages; returns the number of evaluations.
 
-    `species` is used until the server's INIT names others. Raises WireError for anything that is not the protocol,
-    PeerClosedError for an end inside a message, and what the model raises.
+    `species` is used until the server's INIT names others; `idle` (s) bounds the wait for its next message. Raises
+    WireError for anything that is not the protocol, PeerClosedError for an end inside a message, TimeoutError for a
+    message that does not end or, with `idle`, does not begin, UnsoundError for what must not be integrated, and what
+    the model raises: an mdsuite server is told why before.
     """
     conversation = _Conversation(stream, model, species)
-    while (word := _next(stream)) not in (None, wire.EXIT):
+    while (word := _next(stream, idle)) not in (None, wire.EXIT):
         conversation.answer(str(word))
     return conversation.n_evaluations
 
 
-def _next(stream: Stream) -> str | None:
+def _next(stream: Stream, idle: float | None) -> str | None:
+    stream.within(idle)
     try:
+        stream.wait()
+        stream.within(MESSAGE)
         return wire.read_header(stream.receive)
     except PeerClosedError as end:
         if end.clean:
@@ -59,8 +51,10 @@ class _Conversation:
         self._stream = stream
         self._model = model
         self._species = species
+        self._announcement: dialect.Announcement | None = None
         self._initialised = False
-        self._pending: Evaluation | None = None
+        self._pending: tuple[bytes, BaseException | None] | None = None
+        self._token = os.environ.pop(dialect.TOKEN, None)  # nothing that the model starts shall know it
         self.n_evaluations = 0
         self._answers: dict[str, Callable[[], None]] = {
             wire.STATUS: self._status,
@@ -82,60 +76,47 @@ class _Conversation:
 
     def _init(self) -> None:
         _, text = wire.read_init(self._stream.receive)
+        nonce = dialect.read_challenge(text)
+        if nonce is not None and self._token is not None:
+            self._stream.send(wire.encode_proof(dialect.proof(self._token, nonce)))
+            return
         batch = re.search(r"batch_size\s*:\s*(\d+)", text)
         if batch and int(batch[1]) > 1:
             raise WireError(f"the server wants batches of {batch[1]}, this driver serves one structure at a time")
-        self._species = announced_species(text) or self._species
+        self._announcement = dialect.read_announcement(text)
+        if self._announcement is not None:
+            self._species = self._announcement.species
         self._initialised = True
 
     def _positions(self) -> None:
-        cell, positions = wire.read_positions(self._stream.receive)
         species = self._species
         if species is None:
             raise WireError(
                 "the server's INIT does not name the elements, as plain i-PI's never does; "
                 "start the driver with --structure FILE"
             )
-        if len(positions) != len(species.numbers):
-            raise WireError(f"expected positions of {len(species.numbers)} atoms, got {len(positions)}")
-        self._pending = self._evaluate(
-            Configuration(numbers=species.numbers, positions=positions, cell=cell, pbc=species.pbc)
-        )
+        cell, positions = wire.read_positions(self._stream.receive, len(species.numbers))
+        configuration = Configuration(numbers=species.numbers, positions=positions, cell=cell, pbc=species.pbc)
+        try:
+            self._pending = wire.encode_evaluation(self._evaluate(configuration)), None
+        except Exception as error:
+            if self._announcement is None:
+                raise
+            self._pending = wire.encode_evaluation(*dialect.failed(error, len(positions))), error
 
     def _evaluate(self, configuration: Configuration) -> Evaluation:
         evaluation = self._model.evaluate(configuration)
         self.n_evaluations += 1
-        require_finite(evaluation, self.n_evaluations)
+        max_force = self._announcement.max_force if self._announcement else None
+        require_sound(evaluation, len(configuration.numbers), max_force)
         return evaluation
 
     def _forces(self) -> None:
         if self._pending is None:
             raise WireError("GETFORCE came before POSDATA")
-        self._stream.send(wire.encode_evaluation(self._pending))
+        message, error = self._pending
         self._pending = None
-
-
-def announced_species(text: str) -> Species | None:
-    """The species in an mdsuite server's INIT, or None in anybody else's.
-
-    An mdsuite server sends JSON with the key "mdsuite" (1), "numbers" and "pbc".
-    """
-    try:
-        announced = json.loads(text)
-    except json.JSONDecodeError:
-        return None
-    if not isinstance(announced, dict) or "mdsuite" not in announced:
-        return None
-    first, second, third = (bool(periodic) for periodic in announced["pbc"])
-    return Species(np.array(announced["numbers"], dtype=np.int64), (first, second, third))
-
-
-def require_finite(evaluation: Evaluation, n: int) -> None:
-    """Raise NotFiniteError, naming the culprit, unless energy, forces and virial are all finite."""
-    bad = np.flatnonzero(~np.isfinite(evaluation.forces).all(axis=1))
-    if len(bad):
-        raise NotFiniteError(f"evaluation {n}: the model's force on atom {bad[0]} is {evaluation.forces[bad[0]]}")
-    if not (np.isfinite(evaluation.energy) and np.isfinite(evaluation.virial).all()):
-        raise NotFiniteError(
-            f"evaluation {n}: the model's energy is {evaluation.energy}, its virial {evaluation.virial}"
-        )
+        self._stream.within(MESSAGE)
+        self._stream.send(message)
+        if error is not None:
+            raise error

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import time
 
+PIECE = 1024 * 1024  # bytes; no more room is made than has arrived, and this much
+
 
 class PeerClosedError(ConnectionError):
     """The other end has closed; `clean` where it did so between two messages."""
@@ -15,32 +17,57 @@ class PeerClosedError(ConnectionError):
 
 
 class Stream:
-    """Exact-length receives and complete sends; a deadline, where given, holds for each of them."""
+    """Exact-length receives and complete sends, all of them before the end of a deadline where one is set."""
 
     def __init__(self, connection: socket.socket, *, deadline: float | None = None) -> None:
         self._connection = connection
-        self.deadline = deadline
+        self.within(deadline)
         if connection.family in (socket.AF_INET, socket.AF_INET6):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+    def within(self, seconds: float | None) -> None:
+        """What follows must be over in so many seconds from now, or may take for ever."""
+        self._seconds = seconds
+        self._end = None if seconds is None else time.monotonic() + seconds
+
+    def wait(self) -> None:
+        """Return when something has arrived, or the peer has closed; raises TimeoutError past the deadline."""
+        self._patience("the peer sent nothing")
+        try:
+            self._connection.recv(1, socket.MSG_PEEK)
+        except TimeoutError as error:
+            raise self._late("the peer sent nothing") from error
+
     def receive(self, n_bytes: int) -> bytes:
         """Exactly `n_bytes`; raises PeerClosedError at the end of the stream and TimeoutError past the deadline."""
-        buffer = bytearray(n_bytes)
-        view = memoryview(buffer)
-        received = 0
-        end = None if self.deadline is None else time.monotonic() + self.deadline
-        while received < n_bytes:
-            self._connection.settimeout(None if end is None else max(end - time.monotonic(), 1e-3))
-            count = self._connection.recv_into(view[received:])
-            if count == 0:
-                raise PeerClosedError(received, n_bytes)
-            received += count
-        return bytes(buffer)
+        received = bytearray()
+        while len(received) < n_bytes:
+            self._patience("the peer did not finish its message")
+            try:
+                piece = self._connection.recv(min(n_bytes - len(received), PIECE))
+            except TimeoutError as error:
+                raise self._late("the peer did not finish its message") from error
+            if not piece:
+                raise PeerClosedError(len(received), n_bytes)
+            received += piece
+        return bytes(received)
 
     def send(self, data: bytes) -> None:
         """All of `data`; raises TimeoutError past the deadline."""
-        self._connection.settimeout(self.deadline)
-        self._connection.sendall(data)
+        self._patience("the peer did not take a message")
+        try:
+            self._connection.sendall(data)
+        except TimeoutError as error:
+            raise self._late("the peer did not take a message") from error
+
+    def _patience(self, what: str) -> None:
+        left = None if self._end is None else self._end - time.monotonic()
+        if left is not None and left <= 0:
+            raise self._late(what)
+        self._connection.settimeout(left)
+
+    def _late(self, what: str) -> TimeoutError:
+        return TimeoutError(f"{what} within {self._seconds:g} s")
 
     def close(self) -> None:
         """Close the socket."""

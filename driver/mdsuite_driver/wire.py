@@ -24,8 +24,11 @@ HEADER_SIZE = 12
 MAX_ATOMS = 10_000_000
 MAX_TEXT = 64 * 1024 * 1024
 
+PROOF_SIZE = 32
+
 STATUS, INIT, POSDATA, GETFORCE, EXIT = "STATUS", "INIT", "POSDATA", "GETFORCE", "EXIT"
 NEEDINIT, READY, HAVEDATA, FORCEREADY = "NEEDINIT", "READY", "HAVEDATA", "FORCEREADY"
+PROOF = "MDSPROOF"  # not of i-PI: sent only to a server that asked for it in INIT
 
 Receive = Callable[[int], bytes]
 
@@ -68,15 +71,18 @@ def encode_positions(cell: FloatArray, positions: FloatArray) -> bytes:
     return header(POSDATA) + _bytes(columns) + _bytes(inverse) + n_atoms + _bytes(positions / BOHR)
 
 
-def read_positions(receive: Receive) -> tuple[FloatArray, FloatArray]:
+def read_positions(receive: Receive, n_atoms: int | None = None) -> tuple[FloatArray, FloatArray]:
     """What follows a POSDATA header: cell (3, 3) rows, Å, and positions (n_atoms, 3), Å.
 
-    The inverse cell is read and ignored: peers disagree on whether it is transposed.
+    The inverse cell is read and ignored: peers disagree on whether it is transposed. Raises WireError for another
+    number of atoms than `n_atoms`, before it makes room for them, and for numbers that are not finite.
     """
     columns = _doubles(receive, (3, 3))
     _doubles(receive, (3, 3))
-    n_atoms = _count(receive, "POSDATA")
-    return np.ascontiguousarray(columns.T) * BOHR, _doubles(receive, (n_atoms, 3)) * BOHR
+    positions = _doubles(receive, (_count(receive, "POSDATA", n_atoms), 3))
+    if not (np.isfinite(columns).all() and np.isfinite(positions).all()):
+        raise WireError("POSDATA must carry finite numbers, got a cell or positions with NaN or infinity")
+    return np.ascontiguousarray(columns.T) * BOHR, positions * BOHR
 
 
 def encode_evaluation(evaluation: Evaluation, extras: str = "") -> bytes:
@@ -94,21 +100,28 @@ def encode_evaluation(evaluation: Evaluation, extras: str = "") -> bytes:
     )
 
 
-def read_evaluation(receive: Receive) -> tuple[Evaluation, str]:
-    """What follows a FORCEREADY header: the evaluation and the extras."""
+def read_evaluation(receive: Receive, n_atoms: int | None = None) -> tuple[Evaluation, str]:
+    """What follows a FORCEREADY header: the evaluation and the extras.
+
+    Raises WireError for another number of atoms than `n_atoms`, before it makes room for them.
+    """
     (energy,) = struct.unpack("<d", receive(8))
-    n_atoms = _count(receive, "FORCEREADY")
-    forces = _doubles(receive, (n_atoms, 3)) * (HARTREE / BOHR)
-    virial = symmetric(_doubles(receive, (3, 3))) * HARTREE
+    forces = _doubles(receive, (_count(receive, "FORCEREADY", n_atoms), 3)) * (HARTREE / BOHR)
+    virial = full_virial(_doubles(receive, (3, 3))) * HARTREE
     return Evaluation(energy=energy * HARTREE, forces=forces, virial=virial), _text(receive, "FORCEREADY").strip("\0")
 
 
-def symmetric(virial: FloatArray) -> FloatArray:
-    """A full symmetric virial (3, 3) from a full one or from its upper triangle, which some peers send alone."""
+def full_virial(virial: FloatArray) -> FloatArray:
+    """A full virial (3, 3) from a full one, or from its upper triangle, which some peers send alone."""
     lower = np.tril(virial, -1)
-    if not lower.any():
-        return np.asarray(virial + np.triu(virial, 1).T)
-    return np.asarray(0.5 * (virial + virial.T))
+    return virial if lower.any() else np.asarray(virial + np.triu(virial, 1).T)
+
+
+def encode_proof(digest: bytes) -> bytes:
+    """The answer to a challenge."""
+    if len(digest) != PROOF_SIZE:
+        raise ValueError(f"a proof has {PROOF_SIZE} bytes, got {len(digest)}")
+    return header(PROOF) + digest
 
 
 def _bytes(values: FloatArray) -> bytes:
@@ -123,10 +136,12 @@ def _int32(receive: Receive) -> int:
     return int(struct.unpack("<i", receive(4))[0])
 
 
-def _count(receive: Receive, message: str) -> int:
+def _count(receive: Receive, message: str, wanted: int | None) -> int:
     n_atoms = _int32(receive)
     if not 0 < n_atoms <= MAX_ATOMS:
         raise WireError(f"{message} must carry between 1 and {MAX_ATOMS} atoms, got {n_atoms}")
+    if wanted is not None and n_atoms != wanted:
+        raise WireError(f"{message} must carry {wanted} atoms, got {n_atoms}")
     return n_atoms
 
 

@@ -1,48 +1,30 @@
-"""The engine process: ``python -m mdsuite.engines FOLDER --listen-fd N`` integrates the run in FOLDER.
+"""The engine process: ``python -m mdsuite.engines FOLDER --link-fd N`` integrates the run in FOLDER.
 
-It listens on an inherited socket, so that the driver can be started at the same time. What went wrong, if anything,
-it leaves in FOLDER/failure.json.
+The supervisor at the other end of the link sends drivers, hears of every failure, and may ask for an end at the next
+chunk.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import dataclasses
 import os
 import socket
 import sys
-import time
 import traceback
 from pathlib import Path
 
-from mdsuite.engines.lammps import LammpsEngine
-from mdsuite.engines.recording import last_step, n_segments, segment_path, write_segment
-from mdsuite.engines.server import accept
-from mdsuite.files import whole, write_json
+from mdsuite import link
+from mdsuite.engines.failure import failure_of
+from mdsuite.engines.forces import SupervisedForces
+from mdsuite.engines.lammps import LammpsEngine, LammpsStepError
+from mdsuite.engines.recording import last_step, n_segments, segment_path, tail_path, write_segment
+from mdsuite.files import DiskError, on_disk, whole, write_json
 from mdsuite.run import Run, read_run
+from mdsuite_driver.parent import die_with_supervisor
 
-CONNECT = 180.0  # s; importing torch from a cold network disk takes its time
-PROGRESS = 0.5  # s
-
-
-class Progress:
-    """Tells whoever looks at progress.json how far the run is."""
-
-    def __init__(self, path: Path, first: int) -> None:
-        self._path = path
-        self._first = first
-        self._began = self._told = time.monotonic()
-
-    def __call__(self, step: int) -> None:
-        """Note the step; written at most every `PROGRESS` seconds."""
-        now = time.monotonic()
-        if now - self._told < PROGRESS:
-            return
-        self._told = now
-        rate = (step - self._first) / (now - self._began)
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"step": step, "steps_per_second": rate}))
-        temporary.replace(self._path)
+STOPPED = 75
+RESTART_END = b"LammpS RestartT"  # LAMMPS writes this last
 
 
 def restart_path(folder: Path, index: int) -> Path:
@@ -50,46 +32,68 @@ def restart_path(folder: Path, index: int) -> Path:
     return folder / "restarts" / f"{index:06d}.restart"
 
 
-def integrate(run: Run, folder: Path, listener: socket.socket) -> None:
-    """Bring a run to its last step, from the last whole segment on."""
-    (folder / "restarts").mkdir(exist_ok=True)
+def integrate(run: Run, folder: Path, supervisor: link.Link) -> bool:
+    """Bring a run on from its last whole segment; whether it is at its last step, and not stopped before."""
+    with on_disk():
+        (folder / "restarts").mkdir(exist_ok=True)
+        tail_path(folder).unlink(missing_ok=True)
     index, step = n_segments(folder), last_step(folder) or 0
-    server = accept(listener, run.start, patience=CONNECT)
-    engine = LammpsEngine(run, server, folder / "log.lammps")
-    write_json(folder / "engine.json", {"engine": "LAMMPS", "build": engine.build})
-    progress = Progress(folder / "progress.json", step)
-    while step < run.n_steps:
+    forces = SupervisedForces(run, supervisor)
+    engine = LammpsEngine(run, forces, folder / "log.lammps")
+    with on_disk():
+        write_json(folder / "engine.json", {"engine": "LAMMPS", "build": engine.build})
+    while step < run.n_steps and not forces.stop_requested():
         if index == 0:
             engine.begin()
         else:
             engine.resume(restart_path(folder, index - 1))
         end = min(step - step % run.chunk_steps + run.chunk_steps, run.n_steps)
-        segment = engine.integrate(step, end, progress)
+        _advance(run, folder, engine, index, step, end)
+        index, step = index + 1, end
+    forces.close()
+    engine.close()
+    return step == run.n_steps
+
+
+def _advance(run: Run, folder: Path, engine: LammpsEngine, index: int, first: int, last: int) -> None:
+    """One chunk: its restart file first, then its segment, which makes both count."""
+    try:
+        segment = engine.integrate(first, last)
+    except LammpsStepError as error:
+        if error.recorded is not None:
+            with on_disk():
+                write_segment(tail_path(folder), run, error.recorded)
+        raise
+    with on_disk():
         with whole(restart_path(folder, index)) as temporary:
             engine.write_restart(temporary)
+            _require_whole(temporary)
         write_segment(segment_path(folder, index), run, segment)
         restart_path(folder, index - 2).unlink(missing_ok=True)  # the one before is needed if this segment is lost
-        index, step = index + 1, end
-    server.close()
-    engine.close()
+
+
+def _require_whole(restart: Path) -> None:
+    """LAMMPS does not tell when the last bytes of a file did not fit on the disk."""
+    if not restart.read_bytes().endswith((RESTART_END, RESTART_END + b"\0")):
+        raise DiskError(f"the restart file {restart.name} was cut short; is the disk full?")
 
 
 def main() -> int:
-    """Integrate the run in a folder; 0 when it is done, 1 when it failed."""
+    """Integrate the run in a folder; 0 when it is done, 75 when it was stopped at a chunk, 1 when it failed."""
+    die_with_supervisor()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--listen-fd", type=int, required=True)
+    parser.add_argument("--link-fd", type=int, required=True)
     arguments = parser.parse_args()
     os.chdir(arguments.folder)  # LAMMPS does not take every path, with quotes or accents say
-    folder = Path()
+    supervisor = link.Link(socket.socket(fileno=arguments.link_fd))
     try:
-        integrate(read_run(folder), folder, socket.socket(fileno=arguments.listen_fd))
+        done = integrate(read_run(Path()), Path(), supervisor)
     except Exception as error:
         traceback.print_exc()
-        lost_driver = isinstance(error.__cause__ or error, ConnectionError)
-        write_json(folder / "failure.json", {"reason": str(error), "lost_driver": lost_driver})
+        supervisor.send(link.FAILED, **dataclasses.asdict(failure_of(error)))
         return 1
-    return 0
+    return 0 if done else STOPPED
 
 
 if __name__ == "__main__":

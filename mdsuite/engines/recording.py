@@ -8,6 +8,7 @@ forces: MDAnalysis knows them in kJ/mol/Å only.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,11 @@ def segment_path(folder: Path, index: int) -> Path:
     return folder / "segments" / f"{index:06d}.h5md"
 
 
+def tail_path(folder: Path) -> Path:
+    """Where the steps of a chunk that could not be finished are kept, until it is integrated again."""
+    return folder / "tail.h5md"
+
+
 def n_segments(folder: Path) -> int:
     """How many segments a run has so far, counted without a gap."""
     index = 0
@@ -62,23 +68,34 @@ def n_segments(folder: Path) -> int:
 
 
 def last_step(folder: Path) -> int | None:
-    """The last recorded step of a run, or None."""
+    """The last step of a run's segments, from which it is taken up again, or None."""
     n = n_segments(folder)
-    if n == 0:
-        return None
-    with h5py.File(segment_path(folder, n - 1)) as file:
+    return _last_step(segment_path(folder, n - 1)) if n else None
+
+
+def recorded_steps(folder: Path) -> int:
+    """The last recorded step of a run, that of an unfinished chunk included."""
+    tail = tail_path(folder)
+    return _last_step(tail) if tail.exists() else last_step(folder) or 0
+
+
+def _last_step(path: Path) -> int:
+    with h5py.File(path) as file:
         return int(file["parameters/every_step/step"][-1])
 
 
 def write_segment(path: Path, run: Run, segment: Segment) -> None:
-    """Write one segment, whole or not at all."""
-    path.parent.mkdir(exist_ok=True)
-    with whole(path) as temporary, h5py.File(temporary, "w") as file:
+    """Write one segment, whole or not at all; raises OSError where the disk does not take it."""
+    content = io.BytesIO()  # HDF5 itself does not always tell of a full disk as such
+    with h5py.File(content, "w") as file:
         _write_header(file)
         _write_every_step(file.create_group("parameters/every_step"), run, segment)
         file["parameters/axes"] = segment.axes
         _write_particles(file.create_group("particles/trajectory"), run, segment.frames)
         _write_observables(file.create_group("observables/trajectory"), run, segment)
+    path.parent.mkdir(exist_ok=True)
+    with whole(path) as temporary:
+        temporary.write_bytes(content.getvalue())
 
 
 def _write_header(file: h5py.File) -> None:
@@ -109,7 +126,7 @@ def _write_every_step(group: h5py.Group, run: Run, segment: Segment) -> None:
 
 
 def _write_observables(group: h5py.Group, run: Run, segment: Segment) -> None:
-    steps = np.array([frame.step for frame in segment.frames])
+    steps = np.array([frame.step for frame in segment.frames], dtype=np.int64)
     rows = np.searchsorted(segment.step, steps)
     for name, values in _series(run, segment).items():
         _element(group, name, UNITS[name], run, segment.frames, values[rows])
@@ -123,16 +140,21 @@ def _write_particles(group: h5py.Group, run: Run, frames: list[Frame]) -> None:
     box.attrs["dimension"] = 3
     box.attrs["boundary"] = ["periodic" if periodic else "none" for periodic in start.pbc]
     if any(start.pbc):
-        _element(box, "edges", "Angstrom", run, frames, np.array([frame.cell for frame in frames]))
-    _element(group, "position", "Angstrom", run, frames, np.array([frame.positions for frame in frames]))
-    _element(group, "velocity", "Angstrom ps-1", run, frames, np.array([frame.velocities for frame in frames]))
-    forces = np.array([frame.forces for frame in frames]) * KJ_PER_MOL
+        _element(box, "edges", "Angstrom", run, frames, _rows([frame.cell for frame in frames]))
+    _element(group, "position", "Angstrom", run, frames, _rows([frame.positions for frame in frames]))
+    _element(group, "velocity", "Angstrom ps-1", run, frames, _rows([frame.velocities for frame in frames]))
+    forces = _rows([frame.forces for frame in frames]) * KJ_PER_MOL
     _element(group, "force", "kJ mol-1 Angstrom-1", run, frames, forces)
+
+
+def _rows(vectors: list[FloatArray]) -> FloatArray:
+    """Vectors (n_frames, n, 3), also of no frames."""
+    return np.array(vectors, dtype=float).reshape(len(vectors), -1, 3) if vectors else np.empty((0, 0, 3))
 
 
 def _element(group: h5py.Group, name: str, unit: str, run: Run, frames: list[Frame], values: FloatArray) -> None:
     element = group.create_group(name)
-    element["step"] = np.array([frame.step for frame in frames])
+    element["step"] = np.array([frame.step for frame in frames], dtype=np.int64)
     element["time"] = element["step"][:] * run.timestep
     element["time"].attrs["unit"] = "ps"
     element["value"] = values

@@ -2,78 +2,77 @@
 
 from __future__ import annotations
 
-import json
-import socket
+import contextlib
 
 import numpy as np
 
-from mdsuite.run import FloatArray, Start
-from mdsuite_driver import wire
-from mdsuite_driver.client import require_finite
+from mdsuite.run import Coupling, FloatArray, Start
+from mdsuite_driver import dialect, wire
 from mdsuite_driver.models.protocol import Evaluation
+from mdsuite_driver.soundness import require_sound
 from mdsuite_driver.stream import Stream
 from mdsuite_driver.wire import WireError
 
-FIRST_EVALUATION = 600.0  # s; a model may compile itself on its first evaluation
-EVALUATION = 120.0  # s
+HANDSHAKE = 30.0  # s
+FAREWELL = 1.0  # s
 PLACEHOLDER = 1000.0  # Å; the wire has no words for a cell that is not there
+
+
+class ModelFailedError(RuntimeError):
+    """The driver says that its model has no evaluation, and why; `kind` is one of `mdsuite_driver.dialect`."""
+
+    def __init__(self, failure: dialect.Failure) -> None:
+        super().__init__(failure.message)
+        self.kind = failure.kind
+        self.traceback = failure.traceback
 
 
 class ForceServer:
     """One driver, asked for one evaluation after the other."""
 
-    def __init__(self, stream: Stream, start: Start) -> None:
+    def __init__(self, stream: Stream, start: Start, coupling: Coupling) -> None:
         self._stream = stream
         self._n_atoms = start.n_atoms
-        self._n_evaluations = 0
-        self._initialise(start)
+        self._coupling = coupling
+        self._patience = coupling.first_evaluation_s
+        self._initialise(dialect.Species(start.numbers, start.pbc))
 
     def evaluate(self, cell: FloatArray, positions: FloatArray) -> Evaluation:
         """Energy (eV), forces (n_atoms, 3; eV/Å) and virial (3, 3; eV) for a cell (Å, rows) and positions (Å).
 
-        Raises WireError, ConnectionError or TimeoutError where the driver does not answer as it should, and
-        NotFiniteError where its answer is not finite.
+        Raises ConnectionError or TimeoutError where the driver is lost, WireError where its answer is not the
+        protocol, ModelFailedError where it says that its model failed, and UnsoundError where the answer must not be
+        integrated.
         """
+        self._stream.within(self._patience)
         self._stream.send(wire.encode_positions(cell, positions) + wire.header(wire.GETFORCE))
         self._expect(wire.FORCEREADY)
-        evaluation, _ = wire.read_evaluation(self._stream.receive)
-        self._n_evaluations += 1
-        self._stream.deadline = EVALUATION
-        if len(evaluation.forces) != self._n_atoms:
-            raise WireError(f"expected forces on {self._n_atoms} atoms, got {len(evaluation.forces)}")
-        require_finite(evaluation, self._n_evaluations)
+        evaluation, extras = wire.read_evaluation(self._stream.receive, self._n_atoms)
+        self._patience = self._coupling.evaluation_s
+        failure = dialect.read_failure(extras)
+        if failure is not None:
+            raise ModelFailedError(failure)
+        require_sound(evaluation, self._n_atoms, self._coupling.max_force)
         return evaluation
 
     def close(self) -> None:
-        """Tell the driver to exit, and close."""
-        try:
+        """Tell the driver to exit, if it still listens, and close."""
+        self._stream.within(FAREWELL)
+        with contextlib.suppress(OSError):  # one that has gone needs no farewell
             self._stream.send(wire.header(wire.EXIT))
-        finally:
-            self._stream.close()
+        self._stream.close()
 
-    def _initialise(self, start: Start) -> None:
-        self._stream.deadline = FIRST_EVALUATION
+    def _initialise(self, species: dialect.Species) -> None:
+        self._stream.within(HANDSHAKE)
         self._stream.send(wire.header(wire.STATUS))
         if self._expect(wire.NEEDINIT, wire.READY) == wire.NEEDINIT:
-            announcement = {"mdsuite": 1, "numbers": start.numbers.tolist(), "pbc": list(start.pbc)}
-            self._stream.send(wire.encode_init(0, json.dumps(announcement)))
+            self._stream.send(wire.encode_init(0, dialect.announce(species, self._coupling.max_force)))
 
     def _expect(self, *words: str) -> str:
         word = wire.read_header(self._stream.receive)
         if word not in words:
             raise WireError(f"expected {' or '.join(words)} from the driver, got {word!r}")
         return word
-
-
-def accept(listener: socket.socket, start: Start, *, patience: float) -> ForceServer:
-    """Wait for the driver; raises TimeoutError naming the wait."""
-    listener.settimeout(patience)
-    try:
-        connection, _ = listener.accept()
-    except TimeoutError as error:
-        raise TimeoutError(f"no driver connected within {patience:g} s; see driver.log") from error
-    listener.close()
-    return ForceServer(Stream(connection), start)
 
 
 def wire_cell(start: Start) -> FloatArray:

@@ -2,69 +2,56 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdsuite.execution.supervise import Outcome, Status, supervise
-
-REFRESH = 0.25  # s
+from mdsuite.engines.recording import recorded_steps
+from mdsuite.execution.stop import Stop
+from mdsuite.execution.supervise import REQUESTED, Outcome, Status, supervise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advance:
-    """How far a run is; `outcome` once it has ended."""
+    """How far a run is; `outcome` once it has ended, `waiting` is the address where it waits for a foreign driver."""
 
     step: int
     steps_per_second: float | None = None
     outcome: Outcome | None = None
+    waiting: str = ""
 
 
-def run_all(
-    folders: Mapping[str, Path], jobs: int, stop: threading.Event, show: Callable[[str, Advance], None]
-) -> dict[str, Outcome]:
+Show = Callable[[str, Advance], None]
+
+
+def run_all(folders: Mapping[str, Path], jobs: int, stop: Stop, show: Show) -> dict[str, Outcome]:
     """The outcome of every run, by its id; a run that fails does not keep the others from running.
 
-    `show` is told of progress and of every end. When `stop` is set, running runs are stopped and others not begun.
+    `show` is told of progress and of every end, from several threads. When a stop is requested, running runs are
+    stopped and others not begun.
     """
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        futures = {pool.submit(_attempt, folder, stop): run_id for run_id, folder in folders.items()}
-        return _collect(futures, folders, show)
-
-
-def _attempt(folder: Path, stop: threading.Event) -> Outcome:
-    if stop.is_set():
-        return Outcome(status=Status.STOPPED, steps=0, reason="stopped on request")
-    try:
-        return supervise(folder, stop)
-    except Exception as error:
-        return Outcome(status=Status.FAILED, steps=0, reason=f"{type(error).__name__}: {error}")
-
-
-def _collect(
-    futures: dict[Future[Outcome], str], folders: Mapping[str, Path], show: Callable[[str, Advance], None]
-) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
-    while len(outcomes) < len(futures):
-        pending = [future for future, run_id in futures.items() if run_id not in outcomes]
-        done, running = wait(pending, timeout=REFRESH, return_when=FIRST_COMPLETED)
-        for future in done:
-            outcome = future.result()
-            outcomes[futures[future]] = outcome
-            show(futures[future], Advance(step=outcome.steps, outcome=outcome))
-        for future in running:
-            advance = _progress(folders[futures[future]]) if future.running() else None
-            if advance is not None:
-                show(futures[future], advance)
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        futures = {pool.submit(_attempt, run_id, folder, stop, show): run_id for run_id, folder in folders.items()}
+        for future in as_completed(futures):
+            run_id, outcome = futures[future], future.result()
+            outcomes[run_id] = outcome
+            show(run_id, Advance(step=outcome.steps, outcome=outcome))
     return outcomes
 
 
-def _progress(folder: Path) -> Advance | None:
+def _attempt(run_id: str, folder: Path, stop: Stop, show: Show) -> Outcome:
+    if stop.requested:
+        return Outcome(status=Status.STOPPED, steps=recorded_steps(folder), reason=REQUESTED)
+
+    def advanced(step: int, rate: float) -> None:
+        show(run_id, Advance(step=step, steps_per_second=rate))
+
+    def waiting(address: str) -> None:
+        show(run_id, Advance(step=0, waiting=address))
+
     try:
-        told = json.loads((folder / "progress.json").read_text())
-    except FileNotFoundError:
-        return None
-    return Advance(step=told["step"], steps_per_second=told["steps_per_second"])
+        return supervise(folder, stop, advanced, waiting)
+    except Exception as error:
+        return Outcome(status=Status.FAILED, steps=0, reason=f"{type(error).__name__}: {error}")

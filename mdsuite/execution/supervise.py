@@ -3,33 +3,54 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import errno
+import fcntl
 import json
 import os
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import threading
-from collections.abc import Iterator
+import select
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from mdsuite.engines.recording import last_step
+from mdsuite import link
+from mdsuite.engines.failure import DISK, DRIVER, ENGINE, Failure
+from mdsuite.engines.recording import last_step, recorded_steps
+from mdsuite.execution.child import Child
+from mdsuite.execution.door import Door
+from mdsuite.execution.stop import Stop
 from mdsuite.files import write_json
 from mdsuite.run import Run, read_run
-from mdsuite_driver.client import NOT_FINITE
+from mdsuite_driver.soundness import HugeForceError, NotFiniteError
 
-POLL = 0.05  # s
-STOPPED = "stopped on request"
-UNSTABLE = "the driver found the model's answer not finite"
-GRACE = 5.0  # s, for the one process to follow the other, and for an end on request
+TICK = 0.02  # s, while somebody may knock
+WATCH = 0.2  # s, otherwise
+FOLLOW = 2.0  # s, for one process to follow the other into its end
+STOPPED = 75  # the exit code of an engine that ended at a chunk
+GRACE = 3.0  # s, for the next chunk to come after a stop was asked for
+SILENCE = 120.0  # s, that an engine may be silent beyond the time of one evaluation
+LOCK = 5.0  # s, for the processes of an earlier attempt to go
+REQUESTED = "stopped on request"
+UNSTABLE = {NotFiniteError.kind, HugeForceError.kind}
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+
+Advanced = Callable[[int, float], None]
+Waiting = Callable[[str], None]
+
+
+def _nobody(*_told: object) -> None:
+    """Tell nobody."""
 
 
 class Status(StrEnum):
-    """How a run ended: `unstable` where the model's answer was not finite, `failed` for any technical cause."""
+    """How a run ended.
+
+    `unstable` where the model's answer was not finite or beyond all forces, `failed` for any technical cause,
+    `stopped` where nothing is wrong with the run and the same command goes on with it.
+    """
 
     DONE = "done"
     UNSTABLE = "unstable"
@@ -39,130 +60,297 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a run ended: its status, the last recorded step, and the reason of a failure."""
+    """How a run ended: its status, the last recorded step, the reason where it is not done, and what happened.
+
+    events : drivers that were lost and replaced, each with its step and cause
+    traceback : of the model or the engine, where one of them raised
+    """
 
     status: Status
     steps: int
     reason: str = ""
+    events: tuple[str, ...] = ()
+    traceback: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Processes:
-    engine: subprocess.Popen[bytes]
-    driver: subprocess.Popen[bytes]
+def supervise(
+    folder: Path, stop: Stop | None = None, advanced: Advanced = _nobody, waiting: Waiting = _nobody
+) -> Outcome:
+    """Bring the run in a folder to its end, or to a stop; does nothing for a finished run.
 
-
-def supervise(folder: Path, stop: threading.Event | None = None) -> Outcome:
-    """Bring the run in a folder to its end, or to a stop when `stop` is set; does nothing for a finished run."""
+    `advanced` is told of steps and steps per second, `waiting` of the address where a foreign driver is waited for.
+    What happens to the processes, their sockets and the disk is in the outcome; raises FileNotFoundError if there is
+    no run.
+    """
     run = read_run(folder)
-    outcome = Outcome(status=Status.DONE, steps=run.n_steps)
-    if last_step(folder) != run.n_steps:
-        (folder / "failure.json").unlink(missing_ok=True)
-        with _private_folder() as private, _started(run, folder, private / "driver") as processes:
-            reason = _wait(processes, folder, stop or threading.Event())
-        outcome = _outcome(run, folder, reason)
-    write_json(folder / "status.json", {"status": outcome.status, "steps": outcome.steps, "reason": outcome.reason})
-    return outcome
-
-
-@contextlib.contextmanager
-def _private_folder() -> Iterator[Path]:
-    # Not the run's own folder: the path of a UNIX socket has at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="mdsuite-", dir=os.environ.get("XDG_RUNTIME_DIR") or None) as name:
-        yield Path(name)
-
-
-@contextlib.contextmanager
-def _started(run: Run, folder: Path, address: Path) -> Iterator[_Processes]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(str(address))
-        listener.listen(1)
-        engine = _spawn(
-            ["mdsuite.engines", str(folder), "--listen-fd", str(listener.fileno())],
-            folder / "engine.log",
-            1,
-            (listener.fileno(),),
-        )
-    driver = _spawn(_driver_command(run, address), folder / "driver.log", run.threads)
     try:
-        yield _Processes(engine, driver)
+        if last_step(folder) == run.n_steps:
+            return _finished(run, folder)
+        return _attempt(run, folder, stop or Stop(), advanced, waiting)
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        return Outcome(status=Status.STOPPED, steps=recorded_steps(folder), reason=f"the disk: {error}")
+
+
+def _finished(run: Run, folder: Path) -> Outcome:
+    """What an earlier attempt has noted, if it came to that."""
+    status = folder / "status.json"
+    if not status.exists():
+        _note(Outcome(status=Status.DONE, steps=run.n_steps), folder)
+    noted = json.loads(status.read_text())
+    return Outcome(status=Status.DONE, steps=run.n_steps, events=tuple(noted["events"]))
+
+
+def _note(outcome: Outcome, folder: Path) -> None:
+    write_json(folder / "status.json", dataclasses.asdict(outcome))
+
+
+def _attempt(run: Run, folder: Path, stop: Stop, advanced: Advanced, waiting: Waiting) -> Outcome:
+    with _held(folder) as lock:
+        if lock is None:
+            reason = "another process is working on this run; wait for it, or end it"
+            return Outcome(status=Status.FAILED, steps=recorded_steps(folder), reason=reason)
+        (folder / "status.json").unlink(missing_ok=True)
+        for name in ("engine.log", "driver.log"):
+            (folder / name).write_bytes(b"")
+        attempt = _Attempt(run, folder, stop, advanced, waiting, lock)
+        try:
+            outcome = attempt.carry_out()
+        finally:
+            attempt.end()
+        _note(outcome, folder)
+        return outcome
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[int | None]:
+    """A lock on the run that lasts until the last of its processes has gone, or None if somebody else has it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor if _locked(descriptor) else None
     finally:
-        for process in (engine, driver):
-            _end(process)
+        os.close(descriptor)
 
 
-def _driver_command(run: Run, address: Path) -> list[str]:
-    command = ["mdsuite_driver.cli", "--model", run.model, "--unix", str(address), "--threads", str(run.threads)]
-    return [*command, "--trust"] if run.trust else command
+def _locked(descriptor: int) -> bool:
+    end = time.monotonic() + LOCK
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
 
 
-def _spawn(module: list[str], log: Path, threads: int, descriptors: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
-    with log.open("wb") as output:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", *module],  # -P: nothing is imported from where the user happens to be
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            pass_fds=descriptors,
-            start_new_session=True,  # a Ctrl-C in the terminal is for the supervisor
-        )
+class _Attempt:
+    """Two processes, the door through which one reaches the other, and everything that may become of them."""
 
+    def __init__(self, run: Run, folder: Path, stop: Stop, advanced: Advanced, waiting: Waiting, lock: int) -> None:
+        self._run = run
+        self._folder = folder
+        self._stop = stop
+        self._advanced = advanced
+        self._waiting = waiting
+        self._events: list[str] = []
+        self._failure: Failure | None = None
+        self._step, self._began = last_step(folder) or 0, time.monotonic()
+        self._first = self._step
+        self._heard = self._began
+        self._asked: float | None = None
+        self._fresh = True
+        self._door: Door | None = None
+        self._driver: Child | None = None
+        ours, theirs = link.pair()
+        self._link = link.Link(ours)
+        with theirs:
+            self._engine = Child(
+                ["mdsuite.engines", str(folder), "--link-fd", str(theirs.fileno())],
+                folder / "engine.log",
+                threads=1,
+                descriptors=(theirs.fileno(), lock),
+            )
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and what it has started; waits for a natural end first."""
-    try:
-        process.wait(GRACE if process.poll() is None else 0)
-    except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError):  # gone in the meantime
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    def carry_out(self) -> Outcome:
+        """Watch until the engine has ended."""
+        self._invite()
+        while True:
+            self._hear()
+            if self._engine.ended is not None:
+                self._hear(patience=0.0)
+                return self._outcome()
+            self._attend()
+            if self._stop_is_due():
+                return self._stopped()
+            if time.monotonic() - self._heard > self._silence:
+                self._engine.kill()
+                return self._ended(Status.FAILED, f"the engine was silent for {self._silence:g} s")
 
+    def end(self) -> None:
+        """Leave no process and no socket."""
+        self._link.close()
+        self._close_door()
+        if self._driver is not None and self._engine.ended in (0, STOPPED):
+            self._driver.wait(FOLLOW)  # it was told to exit
+        for child in (self._engine, self._driver):
+            if child is not None:
+                child.kill()
 
-def _wait(processes: _Processes, folder: Path, stop: threading.Event) -> str:
-    """Wait for the end of both; the reason, if it is not that the run is done."""
-    engine, driver = processes.engine, processes.driver
-    while engine.poll() is None and driver.poll() is None:
-        if stop.wait(POLL):
-            engine.kill()  # what it has not committed is integrated again by the next attempt
+    @property
+    def _silence(self) -> float:
+        coupling = self._run.coupling
+        return SILENCE + (coupling.first_evaluation_s if self._fresh else coupling.evaluation_s)
+
+    def _hear(self, patience: float | None = None) -> None:
+        """Take in what the engine says; waits for it a moment."""
+        if patience is None:
+            patience = TICK if self._door is not None else WATCH
+        ready, _, _ = select.select([self._link], [], [], patience)
+        while ready:
+            try:
+                message = self._link.receive(0.0)
+            except link.LinkClosedError:
+                if not self._engine.wait(FOLLOW):
+                    self._engine.kill()
+                return
+            if message is None:
+                return
+            self._heard = time.monotonic()
+            self._take(message.kind, message.content)
+
+    def _take(self, kind: str, content: dict[str, Any]) -> None:
+        if kind == link.STEP:
+            self._step, self._fresh = content["step"], False
+            self._advanced(self._step, (self._step - self._first) / (time.monotonic() - self._began))
+        elif kind == link.LOST:
+            self._step = content["step"]
+            if content["introduced"] or self._driver is not None:
+                self._replace(content["reason"])
+            else:
+                self._invite()  # whoever came does not speak i-PI
+        elif kind == link.FAILED:
+            self._failure = Failure(**content)
+
+    def _invite(self) -> None:
+        """Open the door, and start a driver that knows the way."""
+        coupling = self._run.coupling
+        self._door = Door(coupling)
+        self._opened = self._heard = time.monotonic()
+        self._fresh = True
+        if coupling.accept_foreign:
+            self._waiting(self._door.address)
+        else:
+            command = ["mdsuite_driver.cli", "--model", self._run.model, "--threads", str(self._run.threads)]
+            command += ["--trust"] if self._run.trust else []
+            self._driver = Child(
+                [*command, *self._door.flags],
+                self._folder / "driver.log",
+                threads=self._run.threads,
+                environment=self._door.environment,
+            )
+
+    def _attend(self) -> None:
+        """Let the driver in, or see that none will come."""
+        if self._door is None:
+            return
+        self._heard = time.monotonic()
+        connection = self._door.attend()
+        if connection is not None:
+            self._close_door()
+            with connection, contextlib.suppress(link.LinkClosedError):  # the engine's end is seen by the next look
+                self._link.send(link.DRIVER, connection)
+            return
+        driver, start_s = self._driver, self._run.coupling.start_s
+        if driver is None:
+            return
+        if driver.ended is not None:
+            self._driver_ended_outside(driver)
+        elif time.monotonic() - self._opened > start_s:
             driver.kill()
-            return STOPPED
-    driver_first = engine.poll() is None
-    for process in (engine, driver):
-        _end(process)
-    if engine.returncode == 0:
-        return ""
-    if driver.returncode != 0 and (driver_first or _failure(folder).get("lost_driver")):
-        return UNSTABLE if driver.returncode == NOT_FINITE else f"the driver ended with {_described(driver.returncode)}"
-    return f"the engine ended with {_described(engine.returncode)}"
+            self._refuse(f"the driver did not connect within {start_s:g} s; {driver.last_lines()}")
 
+    def _driver_ended_outside(self, driver: Child) -> None:
+        if driver.ended is not None and driver.ended < 0:  # by a signal, which says nothing of the next one
+            self._replace("it ended before it connected")
+        else:
+            self._refuse(f"the driver ended with {driver.how} before it connected; {driver.last_lines()}")
 
-def _failure(folder: Path) -> dict[str, Any]:
-    """What the engine said of its failure, if it could."""
-    file = folder / "failure.json"
-    return dict(json.loads(file.read_text())) if file.exists() else {}
+    def _replace(self, reason: str) -> None:
+        """Start another driver for one that was lost, if that has not happened too often."""
+        self._close_door()
+        what = self._became_of_driver(reason)
+        n = len(self._events)
+        if n >= self._run.coupling.replacements:
+            self._refuse(f"{what}, after {n} replacement{'' if n == 1 else 's'}{self._said_by_driver()}")
+            return
+        self._events.append(f"step {self._step}: {what}, and was replaced")
+        self._invite()
 
+    def _became_of_driver(self, reason: str) -> str:
+        if self._driver is None:
+            return f"the driver was lost: {reason}"
+        gone = self._driver.wait(0.0 if "TimeoutError" in reason else FOLLOW)
+        what = f"the driver ended with {self._driver.how}" if gone else f"the driver was ended: {reason}"
+        self._driver.kill()
+        return what
 
-def _described(code: int) -> str:
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    def _said_by_driver(self) -> str:
+        return f"; {self._driver.last_lines()}" if self._driver is not None else ""
 
+    def _refuse(self, reason: str) -> None:
+        self._close_door()
+        with contextlib.suppress(link.LinkClosedError):  # the engine's end is seen by the next look
+            self._link.send(link.REFUSED, reason=reason)
 
-def _outcome(run: Run, folder: Path, reason: str) -> Outcome:
-    steps = last_step(folder) or 0
-    if steps == run.n_steps:
-        return Outcome(status=Status.DONE, steps=steps)
-    if reason == STOPPED:
-        return Outcome(status=Status.STOPPED, steps=steps, reason=reason)
-    status = Status.UNSTABLE if reason == UNSTABLE else Status.FAILED
-    return Outcome(status=status, steps=steps, reason=_explained(folder, reason))
+    def _close_door(self) -> None:
+        if self._door is not None:
+            self._door.close()
+            self._door = None
 
+    def _stop_is_due(self) -> bool:
+        """Whether the end is to come now; the engine is asked to end at its next chunk before."""
+        if not self._stop.requested:
+            return False
+        if self._asked is None:
+            self._asked = time.monotonic()
+            with contextlib.suppress(link.LinkClosedError):  # the engine's end is seen by the next look
+                self._link.send(link.STOP)
+        return self._stop.at_once or time.monotonic() - self._asked > GRACE
 
-def _explained(folder: Path, reason: str) -> str:
-    """The reason, what the engine says of it, and the last line of the guilty log."""
-    parts = [reason, _failure(folder).get("reason", "")]
-    guilty = folder / ("driver.log" if "driver" in reason else "engine.log")
-    lines = guilty.read_text(errors="replace").strip().splitlines()
-    if lines:
-        parts.append(f"last line of {guilty.name}: {lines[-1]}")
-    return "; ".join(part for part in parts if part)
+    def _stopped(self) -> Outcome:
+        self._engine.kill()  # what it has not committed is integrated again by the next attempt
+        return self._ended(Status.STOPPED, REQUESTED)
+
+    def _outcome(self) -> Outcome:
+        """What became of the run, the engine having ended."""
+        steps = last_step(self._folder) or 0
+        if steps == self._run.n_steps:
+            return self._ended(Status.DONE, "")
+        if self._failure is not None:
+            return self._failed(self._failure)
+        if self._engine.ended == STOPPED:
+            return self._ended(Status.STOPPED, REQUESTED)
+        lines = self._engine.last_lines()
+        return self._ended(Status.FAILED, f"the engine ended with {self._engine.how} after step {self._step}; {lines}")
+
+    def _failed(self, failure: Failure) -> Outcome:
+        if failure.cause == DISK:
+            return self._ended(Status.STOPPED, f"the disk: {failure.reason}")
+        status = Status.UNSTABLE if failure.cause in UNSTABLE else Status.FAILED
+        reason = f"{failure.reason}{self._said_by_guilty(failure.cause)}"
+        return self._ended(status, reason, traceback=failure.traceback)
+
+    def _said_by_guilty(self, cause: str) -> str:
+        if cause == ENGINE:
+            return f"; {self._engine.last_lines()}"
+        if cause == DRIVER or self._driver is None:  # the reason has them already
+            return ""
+        self._driver.wait(FOLLOW)
+        return self._said_by_driver()
+
+    def _ended(self, status: Status, reason: str, traceback: str = "") -> Outcome:
+        steps = recorded_steps(self._folder)
+        return Outcome(status=status, steps=steps, reason=reason, events=tuple(self._events), traceback=traceback)

@@ -119,7 +119,8 @@ def _formula(run: AssessedRun) -> str:
 def _ending(run: AssessedRun) -> str:
     if run.ending.status is Status.DONE:
         return f"Completed {run.ending.steps} steps"
-    return f"{run.ending.status.capitalize()} after {run.ending.steps} of {run.run.n_steps} steps: {run.ending.reason}"
+    reason = run.ending.reason.replace("`", "'").replace("\n", " ")  # what a program said is shown as it is
+    return f"{run.ending.status.capitalize()} after {run.ending.steps} of {run.run.n_steps} steps: `{reason}`"
 
 
 def _shown(run: AssessedRun) -> list[Measurement]:

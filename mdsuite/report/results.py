@@ -34,6 +34,8 @@ def results(assessment: Assessment, output: Path) -> Json:
                 "status": each.ending.status,
                 "steps": each.ending.steps,
                 "reason": each.ending.reason,
+                "events": list(each.ending.events),
+                "traceback": each.ending.traceback,
                 "verdict": each.verdict,
                 "subject": {
                     "model": each.run.model_name,

@@ -122,8 +122,9 @@ def findings(model: AssessedModel) -> Iterator[str]:
 
 def _run_findings(run: AssessedRun) -> Iterator[str]:
     who = f"{name_of(run)}:"
+    yield from (f"{who} {event}; the next one evaluated that step again." for event in run.ending.events)
     if run.ending.status is not Status.DONE:
-        yield f"{who} {run.ending.status} after {run.ending.steps} of {run.run.n_steps} steps ({run.ending.reason})."
+        yield f"{who} {run.ending.status} after {run.ending.steps} of {run.run.n_steps} steps (see its details)."
         return
     if run.unmeasured:
         yield f"{who} {run.unmeasured}."

@@ -18,9 +18,11 @@ from ase.calculators.lj import LennardJones
 from ase.calculators.socketio import SocketIOCalculator
 
 from mdsuite_driver import wire
-from mdsuite_driver.client import NotFiniteError, Species, announced_species, serve
+from mdsuite_driver.client import serve
+from mdsuite_driver.dialect import Species, read_announcement
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import Configuration, Evaluation
+from mdsuite_driver.soundness import NotFiniteError
 from mdsuite_driver.stream import PeerClosedError, Stream
 from mdsuite_driver.wire import WireError
 
@@ -122,7 +124,7 @@ def test_status_tells_what_the_client_wants_next(pair):
         (wire.header("NONSENSE"), "expected one of STATUS"),
         (wire.header(wire.GETFORCE), "before POSDATA"),
         (wire.encode_init(0, "batch_size : 4"), "batches of 4"),
-        (wire.encode_positions(np.eye(3), np.zeros((3, 3))), "of 2 atoms, got 3"),
+        (wire.encode_positions(np.eye(3), np.zeros((3, 3))), "carry 2 atoms, got 3"),
     ],
 )
 def test_what_is_not_the_protocol_is_refused(pair, message: bytes, error: str):
@@ -146,7 +148,7 @@ def test_an_answer_that_is_not_finite_is_never_sent(pair, bad: float, where: str
     values = {"energy": 0.0, "forces": np.zeros((2, 3)), "virial": np.zeros((3, 3))}
     values[where] = values[where] + bad
     server.sendall(wire.encode_positions(np.eye(3), np.zeros((2, 3))) + wire.header(wire.GETFORCE))
-    with pytest.raises(NotFiniteError, match="evaluation 1"):
+    with pytest.raises(NotFiniteError, match=r"the model's (force|energy)"):
         serve(stream, Answers(Evaluation(**values)), ARGON)
     server.setblocking(False)
     with pytest.raises(BlockingIOError):
@@ -154,7 +156,7 @@ def test_an_answer_that_is_not_finite_is_never_sent(pair, bad: float, where: str
 
 
 def test_foreign_init_texts_announce_nothing():
-    assert [announced_species(text) for text in (" ", "\0", "k : v", "[1]", '{"a": 1}')] == [None] * 5
+    assert [read_announcement(text) for text in (" ", "\0", "k : v", "[1]", '{"a": 1}')] == [None] * 5
 
 
 def driver(*arguments: str) -> subprocess.Popen:

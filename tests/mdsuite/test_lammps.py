@@ -25,6 +25,16 @@ from mdsuite_driver.models.protocol import Configuration, Evaluation, Model
 from mdsuite_driver.stream import Stream
 
 
+class Direct:
+    """Forces from one driver, with nobody to replace it."""
+
+    def __init__(self, server: ForceServer) -> None:
+        self._server = server
+
+    def evaluate(self, _step: int, cell: np.ndarray, positions: np.ndarray) -> Evaluation:
+        return self._server.evaluate(cell, positions)
+
+
 @contextmanager
 def engine(of: Run, tmp_path: Path, model: Model | None = None) -> Iterator[LammpsEngine]:
     ours, theirs = socket.socketpair()
@@ -36,8 +46,8 @@ def engine(of: Run, tmp_path: Path, model: Model | None = None) -> Iterator[Lamm
 
     thread = threading.Thread(target=answer, daemon=True)
     thread.start()
-    server = ForceServer(Stream(ours), of.start)
-    lammps = LammpsEngine(of, server, tmp_path / "log.lammps")
+    forces = Direct(ForceServer(Stream(ours), of.start, of.coupling))
+    lammps = LammpsEngine(of, forces, tmp_path / "log.lammps")
     try:
         yield lammps
     finally:
@@ -50,10 +60,6 @@ def given_axes(of: Run, vectors: np.ndarray) -> np.ndarray:
     return LammpsFrame(of.start).outward(vectors)
 
 
-def nothing(_step: int) -> None:
-    """Tell nobody."""
-
-
 def integrate(of: Run, tmp_path: Path, model: Model | None = None) -> list[Segment]:
     with engine(of, tmp_path, model) as lammps:
         segments = []
@@ -63,7 +69,7 @@ def integrate(of: Run, tmp_path: Path, model: Model | None = None) -> list[Segme
             else:
                 lammps.resume(tmp_path / f"{first}.restart")
             last = min(first + of.chunk_steps, of.n_steps)
-            segments.append(lammps.integrate(first, last, nothing))
+            segments.append(lammps.integrate(first, last))
             lammps.write_restart(tmp_path / f"{last}.restart")
         return segments
 
@@ -136,7 +142,7 @@ def test_a_resumed_trajectory_is_bit_for_bit_the_uninterrupted_one(tmp_path: Pat
     whole = integrate(of, tmp_path, PairPotential())
     with engine(of, tmp_path, PairPotential()) as lammps:
         lammps.resume(tmp_path / "40.restart")
-        resumed = lammps.integrate(40, 60, nothing)
+        resumed = lammps.integrate(40, 60)
     assert np.array_equal(resumed.potential_energy, whole[-1].potential_energy)
     assert np.array_equal(resumed.frames[-1].positions, whole[-1].frames[-1].positions)
 
@@ -146,7 +152,7 @@ def test_the_pressure_that_lammps_computes_is_that_of_the_model(tmp_path: Path):
     with engine(of, tmp_path) as lammps:
         lammps.begin()
         lammps._commands("compute virial all pressure NULL virial")
-        lammps.integrate(0, 20, nothing)
+        lammps.integrate(0, 20)
         lammps._commands("variable p equal c_virial", "run 0")
         pressure = lammps._lammps.extract_variable("p")
         positions = given_axes(of, lammps._read_frame().positions)
@@ -161,8 +167,8 @@ def test_the_pressure_that_lammps_computes_is_that_of_the_model(tmp_path: Path):
 class Breaks:
     """Lennard-Jones that answers NaN, or raises, from one evaluation on."""
 
-    def __init__(self, after: int) -> None:
-        self._model = load(run(argon()).model)
+    def __init__(self, after: int, model: Model | None = None) -> None:
+        self._model = model or load(run(argon()).model)
         self.card = self._model.card
         self._left = after
 
@@ -175,8 +181,30 @@ class Breaks:
 
 
 def test_a_model_that_breaks_ends_the_run_with_the_step_and_the_cause(tmp_path: Path):
-    with pytest.raises(LammpsStepError, match=r"step 1[0-9]: (PeerClosed|ConnectionReset)Error"):
+    with pytest.raises(LammpsStepError, match=r"step 14: ModelFailedError: the model's force on atom 0 is \[nan"):
         integrate(run(argon()), tmp_path, Breaks(after=15))
+
+
+@pytest.mark.parametrize("step", [0, 1, 9, 10, 15, 20, 21, 37])
+def test_what_was_recorded_before_a_step_that_failed_is_kept_and_nothing_of_it(step: int, tmp_path: Path):
+    of = run(argon())
+    whole = integrate(of, tmp_path, PairPotential())
+    index = max(step - 1, 0) // of.chunk_steps
+    set_up_again = index + 1 if step else 0  # each chunk evaluates its first configuration once more
+    with pytest.raises(LammpsStepError, match=f"step {step}: ") as caught:
+        integrate(of, tmp_path, Breaks(after=step + set_up_again, model=PairPotential()))
+    recorded = caught.value.recorded
+    chunk = whole[index]
+    if recorded is None:
+        assert step == 0 or step == chunk.step[0]
+        return
+    n = len(recorded.step)
+    assert recorded.step[-1] == step - 1
+    assert np.array_equal(recorded.step, chunk.step[:n])
+    assert np.array_equal(recorded.potential_energy, chunk.potential_energy[:n])
+    assert np.array_equal(recorded.kinetic_energy, chunk.kinetic_energy[:n])
+    for ours, theirs in zip(recorded.frames, chunk.frames, strict=False):
+        assert np.array_equal(ours.positions, theirs.positions)
 
 
 def test_any_exception_in_the_callback_surfaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -251,16 +251,16 @@ def test_a_model_that_raises_is_a_row_that_was_not_judged(tmp_path: Path):
     result = command(*broken(tmp_path, "raise RuntimeError('out of luck')"))
     content = results(tmp_path / "o")
     assert (result.exit_code, content["runs"][0]["status"]) == (3, "failed")
-    assert "out of luck" in content["runs"][0]["reason"]
+    assert re.search(r"step \d+: .*out of luck", content["runs"][0]["reason"])
+    assert "in calculate" in content["runs"][0]["traceback"]
     assert {each["outcome"] for each in content["verdicts"]} == {"not run"}
 
 
-def test_a_driver_that_is_killed_does_not_hang_the_run(tmp_path: Path):
-    began = time.monotonic()
+def test_a_driver_that_is_killed_is_replaced_and_the_report_says_so(tmp_path: Path):
     command(*broken(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"))
     (ended,) = results(tmp_path / "o")["runs"]
-    assert "SIGKILL" in ended["reason"]
-    assert time.monotonic() - began < 60
+    assert (ended["status"], len(ended["events"])) == ("done", 3)
+    assert re.search(r"step \d+: the driver ended with signal SIGKILL", (tmp_path / "o" / "report.md").read_text())
 
 
 def test_one_failed_run_does_not_stop_the_others(tmp_path: Path):

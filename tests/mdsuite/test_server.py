@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,11 @@ from ase.calculators.lj import LennardJones
 from ase.calculators.socketio import SocketClient
 from factories import argon, start
 
-from mdsuite.engines.server import ForceServer, accept, wire_cell
-from mdsuite_driver import wire
-from mdsuite_driver.client import NotFiniteError
+from mdsuite.engines.server import ForceServer, ModelFailedError, wire_cell
+from mdsuite.run import Coupling, Start
+from mdsuite_driver import dialect, wire
 from mdsuite_driver.models.protocol import Evaluation
+from mdsuite_driver.soundness import AsymmetricVirialError, HugeForceError, NotFiniteError
 from mdsuite_driver.stream import Stream
 from mdsuite_driver.wire import WireError
 
@@ -35,6 +38,12 @@ def listening():
     path.unlink()
 
 
+def accept(listener: socket.socket, of: Start) -> ForceServer:
+    listener.settimeout(60)
+    connection, _ = listener.accept()
+    return ForceServer(Stream(connection), of, Coupling())
+
+
 def crystal():
     atoms = argon(sheared=True)
     atoms.calc = LennardJones(sigma=3.4, epsilon=0.0104, rc=6.5, smooth=True)
@@ -47,7 +56,7 @@ def test_ase_serves_forces_and_the_shear_of_a_tilted_crystal(listening):
     client = SocketClient(unixsocket=name)
     thread = threading.Thread(target=lambda: client.run(theirs, use_stress=True), daemon=True)
     thread.start()
-    server = accept(listener, start(atoms), patience=20)
+    server = accept(listener, start(atoms))
     evaluation = server.evaluate(np.array(atoms.cell[:]), atoms.positions)
     server.close()
     thread.join(20)
@@ -63,7 +72,7 @@ def test_i_pis_own_driver_serves_us_and_exits_when_told(listening):
     script = Path(sys.executable).with_name("i-pi-py_driver")
     command = [str(script), "-u", "-a", name, "-m", "harmonic", "-o", "1.0"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as client:
-        server = accept(listener, start(atoms), patience=60)
+        server = accept(listener, start(atoms))
         evaluation = server.evaluate(np.array(atoms.cell[:]), atoms.positions)
         server.close()
         assert client.wait(20) == 0
@@ -71,29 +80,72 @@ def test_i_pis_own_driver_serves_us_and_exits_when_told(listening):
     np.testing.assert_allclose(evaluation.forces, -stiffness * atoms.positions, rtol=1e-6)
 
 
-def answered_with(evaluation: Evaluation) -> Evaluation:
+def answered_with(evaluation: Evaluation, extras: str = "") -> Evaluation:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        theirs.sendall(wire.header(wire.READY) + wire.encode_evaluation(evaluation))
+        theirs.sendall(wire.header(wire.READY) + wire.encode_evaluation(evaluation, extras))
         atoms = argon(1)
-        return ForceServer(Stream(ours), start(atoms)).evaluate(np.array(atoms.cell[:]), atoms.positions)
+        server = ForceServer(Stream(ours), start(atoms), Coupling())
+        return server.evaluate(np.array(atoms.cell[:]), atoms.positions)
+
+
+def answer(**changes: object) -> Evaluation:
+    values = {"energy": 0.0, "forces": np.zeros((4, 3)), "virial": np.zeros((3, 3))}
+    return Evaluation(**{**values, **changes})
 
 
 def test_forces_on_another_number_of_atoms_are_refused():
-    with pytest.raises(WireError, match="forces on 4 atoms, got 3"):
-        answered_with(Evaluation(energy=0.0, forces=np.zeros((3, 3)), virial=np.zeros((3, 3))))
+    with pytest.raises(WireError, match="carry 4 atoms, got 3"):
+        answered_with(answer(forces=np.zeros((3, 3))))
+
+
+def one_force(size: float) -> np.ndarray:
+    forces = np.zeros((4, 3))
+    forces[2, 1] = size
+    return forces
 
 
 def test_forces_that_are_not_finite_are_refused_on_this_side_too():
-    forces = np.zeros((4, 3))
-    forces[2, 1] = np.inf
     with pytest.raises(NotFiniteError, match="force on atom 2"):
-        answered_with(Evaluation(energy=0.0, forces=forces, virial=np.zeros((3, 3))))
+        answered_with(answer(forces=one_force(np.inf)))
 
 
-def test_a_driver_that_never_connects_is_not_waited_for_for_ever(listening):
-    with pytest.raises(TimeoutError, match=r"no driver connected within 0\.1 s"):
-        accept(listening[1], start(argon(1)), patience=0.1)
+def test_a_force_beyond_the_limit_is_refused_and_one_below_is_not():
+    with pytest.raises(HugeForceError, match=r"force on atom 2 is 1\.01e\+03 eV/Å, beyond the limit of 1000"):
+        answered_with(answer(forces=one_force(1010.0)))
+    assert answered_with(answer(forces=one_force(990.0))).forces[2, 1] == pytest.approx(990.0)
+
+
+@pytest.mark.parametrize(("lower", "refused"), [(0.5, False), (0.5 + 1e-6, False), (0.4, True)])
+def test_a_virial_that_is_not_symmetric_is_refused(lower: float, refused: bool):
+    virial = np.array([[1.0, 0.5, 0.0], [lower, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    if refused:
+        with pytest.raises(AsymmetricVirialError, match=r"not symmetric, by 0\.1 eV"):
+            answered_with(answer(virial=virial))
+    else:
+        answered_with(answer(virial=virial))
+
+
+def test_a_virial_of_the_upper_triangle_alone_is_taken_as_symmetric():
+    virial = np.array([[1.0, 0.5, 0.2], [0.0, 1.0, 0.3], [0.0, 0.0, 1.0]])
+    received = answered_with(answer(virial=virial)).virial
+    np.testing.assert_allclose(received, virial + np.triu(virial, 1).T, rtol=1e-14)
+
+
+def test_a_failure_of_the_model_arrives_with_its_traceback():
+    with pytest.raises(ValueError, match="luck") as raised:
+        int("out of luck")
+    nothing, extras = dialect.failed(raised.value, 4)
+    with pytest.raises(ModelFailedError, match="ValueError: invalid literal") as caught:
+        answered_with(nothing, extras)
+    assert "test_server.py" in caught.value.traceback
+
+
+@pytest.mark.parametrize(
+    "extras", ["", "{", '{"mdsuite": 1}', '{"failure": {}}', '{"mdsuite": 1, "failure": 3}', "[1]"]
+)
+def test_the_extras_of_others_are_no_failures(extras: str):
+    assert answered_with(answer(), extras).energy == 0.0
 
 
 def test_a_driver_that_does_not_answer_is_not_waited_for_for_ever():
@@ -101,10 +153,28 @@ def test_a_driver_that_does_not_answer_is_not_waited_for_for_ever():
     with ours, theirs:
         theirs.sendall(wire.header(wire.READY))
         atoms = argon(1)
-        server = ForceServer(Stream(ours), start(atoms))
-        server._stream.deadline = 0.1
-        with pytest.raises(TimeoutError):
+        server = ForceServer(Stream(ours), start(atoms), Coupling(first_evaluation_s=0.2))
+        began = time.monotonic()
+        with pytest.raises(TimeoutError, match=r"within 0\.2 s"):
             server.evaluate(np.array(atoms.cell[:]), atoms.positions)
+        assert time.monotonic() - began < 2
+
+
+def test_a_driver_that_answers_drop_by_drop_is_not_waited_for_for_ever():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(wire.header(wire.READY))
+        server = ForceServer(Stream(ours), start(argon(1)), Coupling(first_evaluation_s=0.5))
+
+        def dribble() -> None:
+            with contextlib.suppress(OSError):
+                for byte in wire.encode_evaluation(answer()):
+                    theirs.sendall(bytes([byte]))
+                    time.sleep(0.05)
+
+        threading.Thread(target=dribble, daemon=True).start()
+        with pytest.raises(TimeoutError):
+            server.evaluate(np.eye(3), np.zeros((4, 3)))
 
 
 @pytest.mark.parametrize("pbc", [(False, False, False), (True, True, False), (False, True, False)])

@@ -1,0 +1,119 @@
+"""What the two ends of mdsuite say to each other beyond i-PI, inside INIT's text and the extras of FORCEREADY.
+
+A server announces itself by JSON with the key "mdsuite" in INIT. Only then does a client answer with anything that
+plain i-PI does not know: the proof that the supervisor started it, and failures with their traceback.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import traceback
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+import numpy as np
+
+from mdsuite_driver.models.protocol import Evaluation, IntArray
+from mdsuite_driver.soundness import UnsoundError
+from mdsuite_driver.wire import WireError
+
+TOKEN = "MDSUITE_TOKEN"  # environment variable of a driver that was started by a supervisor
+MODEL_ERROR = "model_error"
+HIGHEST_Z = 118
+LONGEST_TRACEBACK = 20_000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Species:
+    """What i-PI's positions leave unsaid: atomic numbers (n_atoms,) and periodicity."""
+
+    numbers: IntArray
+    pbc: tuple[bool, bool, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What an mdsuite server asks of its client: a structure, and the largest force (eV/Å) that it accepts."""
+
+    species: Species
+    max_force: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a client has no evaluation: `kind` is MODEL_ERROR or that of an UnsoundError."""
+
+    kind: str
+    message: str
+    traceback: str
+
+
+def announce(species: Species, max_force: float | None) -> str:
+    """INIT's text of an mdsuite server."""
+    return json.dumps(
+        {"mdsuite": 1, "numbers": species.numbers.tolist(), "pbc": list(species.pbc), "max_force": max_force}
+    )
+
+
+def read_announcement(text: str) -> Announcement | None:
+    """What an INIT's text announces; None for anybody else's. Raises WireError for one of ours that is malformed."""
+    content = _ours(text)
+    if content is None or "numbers" not in content:
+        return None
+    numbers, pbc, limit = content["numbers"], content.get("pbc"), content.get("max_force")
+    if not _is_list_of(numbers, int) or not numbers or not all(1 <= z <= HIGHEST_Z for z in numbers):
+        raise WireError(f"INIT must name atomic numbers from 1 to {HIGHEST_Z}, got {str(numbers)[:80]}")
+    if not (_is_list_of(pbc, bool) and len(pbc) == 3):
+        raise WireError(f"INIT must say of three directions whether they are periodic, got {str(pbc)[:80]}")
+    if limit is not None and not (isinstance(limit, int | float) and limit > 0):
+        raise WireError(f"INIT must give the largest force as a positive number or null, got {str(limit)[:80]}")
+    species = Species(np.array(numbers, dtype=np.int64), (pbc[0], pbc[1], pbc[2]))
+    return Announcement(species, None if limit is None else float(limit))
+
+
+def challenge(nonce: str) -> str:
+    """INIT's text that asks a client to prove that it knows the token."""
+    return json.dumps({"mdsuite": 1, "challenge": nonce})
+
+
+def read_challenge(text: str) -> str | None:
+    """The nonce of a challenge, or None if this is none."""
+    nonce = (_ours(text) or {}).get("challenge")
+    return nonce if isinstance(nonce, str) else None
+
+
+def proof(token: str, nonce: str) -> bytes:
+    """What only somebody who knows the token can say of a nonce: their HMAC-SHA256 (RFC 2104), 32 bytes."""
+    return hmac.digest(token.encode(), nonce.encode(), "sha256")
+
+
+def failed(error: BaseException, n_atoms: int) -> tuple[Evaluation, str]:
+    """An evaluation that nobody can mistake for one, and the extras that say why."""
+    nothing = Evaluation(energy=float("nan"), forces=np.full((n_atoms, 3), np.nan), virial=np.full((3, 3), np.nan))
+    kind = error.kind if isinstance(error, UnsoundError) else MODEL_ERROR
+    message = str(error) if isinstance(error, UnsoundError) else f"{type(error).__name__}: {error}"
+    told = "".join(traceback.format_exception(error))[-LONGEST_TRACEBACK:]
+    return nothing, json.dumps({"mdsuite": 1, "failure": {"kind": kind, "message": message, "traceback": told}})
+
+
+def read_failure(extras: str) -> Failure | None:
+    """The failure that an mdsuite client reports in its extras, or None."""
+    told = (_ours(extras) or {}).get("failure")
+    if not isinstance(told, dict):
+        return None
+    return Failure(*(str(told.get(key, "")) for key in ("kind", "message", "traceback")))
+
+
+def _ours(text: str) -> dict[str, Any] | None:
+    if not text.startswith("{"):
+        return None
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):  # somebody else's text
+        return None
+    return content if isinstance(content, dict) and content.get("mdsuite") == 1 else None
+
+
+def _is_list_of(values: Any, kind: type) -> TypeGuard[list[Any]]:
+    return isinstance(values, list) and all(type(value) is kind for value in values)

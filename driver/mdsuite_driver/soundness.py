@@ -1,0 +1,73 @@
+"""What an evaluation must be before it may move atoms; both ends of the wire ask."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mdsuite_driver.models.protocol import Evaluation
+
+ASYMMETRY = 1e-4  # of the largest component of the virial; sums in float32 reach 1e-6
+ASYMMETRY_FLOOR = 1e-5  # eV
+
+
+class UnsoundError(ArithmeticError):
+    """An evaluation that must not be integrated; `kind` names the defect."""
+
+    kind = "unsound"
+
+
+class NotFiniteError(UnsoundError):
+    """The model answered with NaN or infinity."""
+
+    kind = "not_finite"
+
+
+class HugeForceError(UnsoundError):
+    """The model answered with a force beyond the limit."""
+
+    kind = "huge_force"
+
+
+class WrongShapeError(UnsoundError):
+    """The model answered for another number of atoms."""
+
+    kind = "wrong_shape"
+
+
+class AsymmetricVirialError(UnsoundError):
+    """The virial is not symmetric, as that of an energy which does not change under rotation must be."""
+
+    kind = "asymmetric_virial"
+
+
+def require_sound(evaluation: Evaluation, n_atoms: int, max_force: float | None = None) -> None:
+    """Raise an UnsoundError that names the culprit, unless an evaluation of `n_atoms` atoms may be integrated.
+
+    Energy, forces (n_atoms, 3; eV/Å) and virial (3, 3; eV) must be finite, no force longer than `max_force` (eV/Å),
+    and the virial symmetric.
+    """
+    forces, virial = np.asarray(evaluation.forces), np.asarray(evaluation.virial)
+    if forces.shape != (n_atoms, 3) or virial.shape != (3, 3):
+        raise WrongShapeError(
+            f"the model's forces have the shape {forces.shape}, its virial {virial.shape}; "
+            f"wanted {(n_atoms, 3)} and (3, 3)"
+        )
+    _require_finite(evaluation)
+    largest = int(np.argmax(np.einsum("ij,ij->i", forces, forces)))
+    if max_force is not None and np.linalg.norm(forces[largest]) > max_force:
+        raise HugeForceError(
+            f"the model's force on atom {largest} is {np.linalg.norm(forces[largest]):.3g} eV/Å, "
+            f"beyond the limit of {max_force:g} eV/Å"
+        )
+    asymmetry = np.abs(virial - virial.T).max()
+    if asymmetry > ASYMMETRY * np.abs(virial).max() + ASYMMETRY_FLOOR:
+        raise AsymmetricVirialError(f"the model's virial is not symmetric, by {asymmetry:.3g} eV: {virial.tolist()}")
+
+
+def _require_finite(evaluation: Evaluation) -> None:
+    if np.isfinite(evaluation.forces).all() and np.isfinite(evaluation.energy) and np.isfinite(evaluation.virial).all():
+        return
+    bad = np.flatnonzero(~np.isfinite(evaluation.forces).all(axis=1))
+    if len(bad):
+        raise NotFiniteError(f"the model's force on atom {bad[0]} is {evaluation.forces[bad[0]]}")
+    raise NotFiniteError(f"the model's energy is {evaluation.energy}, its virial {evaluation.virial.tolist()}")

@@ -1,0 +1,44 @@
+"""What a supervisor needs to know of an engine's failure."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+
+from mdsuite.engines.forces import DriverLostError
+from mdsuite.engines.lammps import LammpsStepError
+from mdsuite.engines.server import ModelFailedError
+from mdsuite.files import DiskError
+from mdsuite_driver.soundness import UnsoundError
+from mdsuite_driver.wire import WireError
+
+DISK, DRIVER, PROTOCOL, ENGINE = "disk", "driver", "protocol", "engine"
+LONGEST = 20_000  # characters of a traceback, which must fit into one message
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an engine gave up; `cause` is one of this module, or of `mdsuite_driver.dialect`."""
+
+    cause: str
+    reason: str
+    traceback: str = ""
+
+
+def failure_of(error: Exception) -> Failure:
+    """What to tell of an error; that of a step is its cause, with the step."""
+    cause = error.__cause__ if isinstance(error, LammpsStepError) and error.__cause__ else error
+    where = f"step {error.step}: " if isinstance(error, LammpsStepError) else ""
+    told = "".join(traceback.format_exception(error))[-LONGEST:]
+    match cause:
+        case ModelFailedError():
+            return Failure(cause.kind, f"{where}the driver reports: {cause}", cause.traceback)
+        case UnsoundError():
+            return Failure(cause.kind, f"{where}{cause}", told)
+        case DriverLostError():
+            return Failure(DRIVER, f"{where}{cause}")
+        case WireError():
+            return Failure(PROTOCOL, f"{where}the driver does not speak i-PI as it should: {cause}", told)
+        case DiskError():
+            return Failure(DISK, f"{where}{cause}")
+    return Failure(ENGINE, f"{where}{type(cause).__name__}: {cause}", told)

@@ -1,0 +1,414 @@
+"""Whatever happens to driver, engine, supervisor or disk: an end in time, the cause, whole data, nothing left over."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from factories import argon, run
+
+from mdsuite.execution import supervise as supervision
+from mdsuite.execution.supervise import Status, supervise
+from mdsuite.run import Coupling, Run, write_run
+from mdsuite_analysis.read import read_energies
+from mdsuite_driver.parent import SUPERVISOR
+
+FAULTY = Path(__file__).with_name("faulty.py")
+N_STEPS = 100
+IN_TIME = 60.0  # s, for a run of a second or two with its imports; a hang is for ever
+
+
+def cluster() -> Any:
+    atoms = argon(1)
+    atoms.pbc = False
+    return atoms
+
+
+def faulty_run(fault: str = "none", *, n_steps: int = N_STEPS, coupling: Coupling | None = None, **how: object) -> Run:
+    query = "&".join(f"{key}={value}" for key, value in how.items())
+    coupling = coupling or Coupling(evaluation_s=1.0, first_evaluation_s=5.0)
+    model = f"ase:{FAULTY}:make?fault={fault}&{query}"
+    return run(cluster(), model=model, trust=True, n_steps=n_steps, coupling=coupling)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The bytes of every segment."""
+    return {path.name: path.read_bytes() for path in sorted((folder / "segments").glob("*.h5md"))}
+
+
+def run_one(folder: Path, *flags: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "mdsuite", "run-one", str(folder), *flags]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "XDG_RUNTIME_DIR": str(doors(folder))}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def doors(folder: Path) -> Path:
+    """Where this run's sockets are; with a short path."""
+    return Path(tempfile.gettempdir()) / f"mdt-{os.getpid()}-{abs(hash(folder)) % 10**8}"
+
+
+@contextlib.contextmanager
+def prepared(of: Run, folder: Path) -> Iterator[Path]:
+    doors(folder).mkdir()
+    write_run(of, folder)
+    yield folder
+    shutil.rmtree(doors(folder))
+
+
+def children(supervisor: int) -> list[int]:
+    """Processes, dead or alive, that a supervisor has started."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has gone
+            if f"{SUPERVISOR}={supervisor}\0".encode() in (process / "environ").read_bytes():
+                found.append(int(process.name))
+    return found
+
+
+def status(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "status.json").read_text())
+
+
+@dataclass(frozen=True)
+class Ended:
+    folder: Path
+    code: int
+    said: str
+    seconds: float
+    left: list[int]
+    sockets: list[Path]
+
+
+def carried_out(of: Run, folder: Path, meanwhile: Callable[[subprocess.Popen[bytes]], None] | None = None) -> Ended:
+    with prepared(of, folder):
+        process = run_one(folder)
+        if meanwhile is not None:
+            meanwhile(process)
+        began = time.monotonic()
+        said, _ = process.communicate(timeout=120)
+        seconds = time.monotonic() - began
+        left, sockets = children(process.pid), list(doors(folder).iterdir())
+    return Ended(folder, process.returncode, said.decode(), seconds, left, sockets)
+
+
+def require_nothing_left(ended: Ended) -> None:
+    assert (ended.left, ended.sockets) == ([], [])
+    assert ended.seconds < IN_TIME
+
+
+def require_good_data(folder: Path, clean: Path) -> int:
+    """Every recorded step is as in the undisturbed run; returns how many there are."""
+    if not (folder / "segments").exists() and not (folder / "tail.h5md").exists():
+        return 0
+    ours, theirs = read_energies(folder), read_energies(clean)
+    n = len(ours.step)
+    assert np.array_equal(ours.step, np.arange(n))
+    assert np.array_equal(ours.total_energy, theirs.total_energy[:n])
+    return n
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("clean") / "run"
+    write_run(faulty_run(), folder)
+    assert supervise(folder).status is Status.DONE
+    return folder
+
+
+# What a driver may do, how the run ends, and what is said.
+AT = "step 27: "  # of evaluation 30: step 0 is evaluated twice, and the start of the second chunk once more
+ONE = Coupling(evaluation_s=1.0, first_evaluation_s=5.0, replacements=1)
+DEAD = {
+    "kill": rf"{AT}the driver ended with signal SIGKILL",
+    "segfault": rf"{AT}the driver ended with signal SIGSEGV",
+    "exit": rf"{AT}the driver ended with exit code 0",
+    "freeze": rf"{AT}the driver was ended: TimeoutError: .* within 1 s",
+    "slow": rf"{AT}the driver was ended: TimeoutError: .* within 1 s",
+    "kill-after-the-header": rf"{AT}the driver ended with signal SIGKILL",
+    "kill-before-it-connects": r"step 0: the driver ended with signal SIGKILL",
+    "kill-at-the-door": r"step 0: the driver ended with signal SIGKILL",
+    "kill-in-the-handshake": r"step 0: the driver ended with signal SIGKILL",
+}
+LIES = {
+    "raise": (
+        "failed",
+        rf"{AT}the driver reports: RuntimeError: out of luck.*last lines of driver\.log: .*out of luck",
+    ),
+    "memory": ("failed", rf"{AT}the driver reports: .*MemoryError: Unable to allocate"),
+    "nan": ("unstable", rf"{AT}the driver reports: the model's force on atom 1 is \[.*nan\]"),
+    "inf": ("unstable", rf"{AT}the driver reports: the model's force on atom 1 is \[.*inf\]"),
+    "huge": ("unstable", rf"{AT}the driver reports: the model's force on atom 1 is 1e\+05 eV/Å, beyond the limit"),
+    "count": ("failed", rf"{AT}the driver does not speak i-PI as it should: FORCEREADY must carry 4 atoms, got 3"),
+    "garbage": ("failed", rf"{AT}the driver does not speak i-PI as it should: expected a header"),
+    "shear": ("failed", rf"{AT}the model's virial is not symmetric"),
+    "exit-before-it-connects": ("failed", r"step 0: the driver ended with exit code 4 before it connected"),
+}
+TRANSPORTS = ("unix", "tcp")
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str, str], Future[Ended]]]:
+    """Every fault of a driver over every transport, two runs at a time."""
+    root = tmp_path_factory.mktemp("matrix")
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            (fault, transport, how): pool.submit(_with_fault, root, fault, transport, how)
+            for transport in TRANSPORTS
+            for how, faults in (("once", DEAD), ("always", [*DEAD, *LIES]))
+            for fault in faults
+        }
+
+
+def _with_fault(root: Path, fault: str, transport: str, how: str) -> Ended:
+    folder = root / f"{fault}-{transport}-{how}"
+    mark = {"mark": root / f"{folder.name}.mark"} if how == "once" else {"once": False}
+    return carried_out(faulty_run(fault, coupling=replace(ONE, transport=transport), **mark), folder)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("fault", DEAD)
+def test_a_driver_that_dies_is_replaced_and_the_trajectory_is_the_same(fault, transport, matrix, clean: Path):
+    ended = matrix[fault, transport, "once"].result()
+    assert (ended.code, status(ended.folder)["status"]) == (0, "done"), ended.said
+    assert re.search(DEAD[fault] + ".*, and was replaced", status(ended.folder)["events"][0])
+    assert contents(ended.folder) == contents(clean)
+    require_nothing_left(ended)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("fault", DEAD)
+def test_a_driver_that_dies_again_and_again_ends_the_run(fault, transport, matrix, clean: Path):
+    ended = matrix[fault, transport, "always"].result()
+    found = status(ended.folder)
+    assert (ended.code, found["status"], len(found["events"])) == (1, "failed", 1), ended.said
+    assert re.search(DEAD[fault].partition(": ")[2] + ".*after 1 replacement", found["reason"])
+    assert re.match(r"step \d+: ", found["reason"])
+    assert require_good_data(ended.folder, clean) == found["steps"] + (found["steps"] > 0)
+    require_nothing_left(ended)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("fault", LIES)
+def test_what_a_driver_says_of_itself_or_says_wrongly_ends_the_run(fault, transport, matrix, clean: Path):
+    ended = matrix[fault, transport, "always"].result()
+    outcome, said = LIES[fault]
+    found = status(ended.folder)
+    assert (ended.code, found["status"], found["events"]) == (1, outcome, []), ended.said
+    assert re.search(said, found["reason"])
+    n_recorded = require_good_data(ended.folder, clean)
+    assert n_recorded == (27 if said.startswith(AT) else 0)  # steps 0 to 26, and nothing of the one that failed
+    require_nothing_left(ended)
+
+
+def test_a_slow_first_evaluation_is_waited_for(tmp_path: Path, clean: Path):
+    ended = carried_out(faulty_run("slow", at=1), tmp_path / "run")
+    assert (ended.code, status(ended.folder)["events"]) == (0, [])
+    assert contents(ended.folder) == contents(clean)
+
+
+def process_of(supervisor: int, module: str) -> int | None:
+    for pid in children(supervisor):
+        with contextlib.suppress(OSError):
+            if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return pid
+    return None
+
+
+def when_recorded(folder: Path, n_segments: int) -> None:
+    end = time.monotonic() + 60
+    while len(list(folder.glob("segments/*.h5md"))) < n_segments:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+LONG = 2_000
+LONG_COUPLING = Coupling()
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A longer run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("long") / "run"
+    write_run(faulty_run(n_steps=LONG, coupling=LONG_COUPLING), folder)
+    assert supervise(folder).status is Status.DONE
+    return folder
+
+
+def require_resumed(folder: Path, long: Path) -> None:
+    assert supervise(folder).status is Status.DONE
+    assert contents(folder) == contents(long)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+def test_an_engine_that_dies_is_named_and_the_run_is_resumed(number: signal.Signals, tmp_path: Path, long: Path):
+    folder = tmp_path / "run"
+
+    def strike(process: subprocess.Popen[bytes]) -> None:
+        when_recorded(folder, 5)
+        os.kill(process_of(process.pid, "mdsuite.engines"), number)
+
+    ended = carried_out(faulty_run(n_steps=LONG, coupling=LONG_COUPLING), folder, strike)
+    assert (ended.code, status(folder)["status"]) == (1, "failed")
+    assert re.match(rf"the engine ended with signal {number.name} after step \d+", status(folder)["reason"])
+    assert ended.seconds < 5
+    require_nothing_left(ended)
+    require_resumed(folder, long)
+
+
+def test_an_engine_that_freezes_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(supervision, "SILENCE", 1.0)
+    folder = tmp_path / "run"
+    write_run(faulty_run(n_steps=10**6, coupling=Coupling(evaluation_s=0.5)), folder)
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(supervise, folder)
+        when_recorded(folder, 3)
+        os.kill(process_of(os.getpid(), "mdsuite.engines"), signal.SIGSTOP)
+        outcome = future.result(timeout=30)
+    assert (outcome.status, outcome.reason) == (Status.FAILED, "the engine was silent for 1.5 s")
+    assert children(os.getpid()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_supervisor_stops_it_in_time(number: signal.Signals, tmp_path: Path, long: Path):
+    folder = tmp_path / "run"
+
+    def strike(process: subprocess.Popen[bytes]) -> None:
+        when_recorded(folder, 5)
+        process.send_signal(number)
+
+    ended = carried_out(faulty_run(n_steps=LONG, coupling=LONG_COUPLING), folder, strike)
+    assert (ended.code, status(folder)["status"]) == (75, "stopped")
+    assert ended.seconds < 5
+    require_nothing_left(ended)
+    require_resumed(folder, long)
+
+
+def test_a_second_signal_ends_at_once_what_would_not_come_to_its_chunk(tmp_path: Path, long: Path):
+    folder = tmp_path / "run"
+    slow = faulty_run("slow", n_steps=LONG, at=50, once=False, coupling=LONG_COUPLING)
+
+    def strike(process: subprocess.Popen[bytes]) -> None:
+        when_recorded(folder, 2)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+
+    ended = carried_out(slow, folder, strike)
+    assert ended.code == 75
+    assert ended.seconds < 1.5
+    require_nothing_left(ended)
+    write_run(faulty_run(n_steps=LONG, coupling=LONG_COUPLING), tmp_path / "other")
+    shutil.copy(tmp_path / "other" / "run.json", folder)  # the same run with a model that is not slow
+    require_resumed(folder, long)
+
+
+@pytest.mark.parametrize("moment", ["loading", "integrating"])
+def test_nothing_outlives_a_supervisor_that_is_killed(moment: str, tmp_path: Path, long: Path):
+    folder = tmp_path / "run"
+    with prepared(faulty_run(n_steps=LONG, coupling=LONG_COUPLING), folder):
+        process = run_one(folder)
+        if moment == "integrating":
+            when_recorded(folder, 5)
+        else:
+            while len(children(process.pid)) < 2:
+                time.sleep(0.005)
+        process.kill()
+        process.communicate()
+        end = time.monotonic() + 2
+        while children(process.pid) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert children(process.pid) == []
+        if moment == "integrating":
+            assert list(doors(folder).iterdir()) == []
+        require_resumed(folder, long)
+
+
+def test_a_deadline_is_kept(tmp_path: Path, long: Path):
+    folder = tmp_path / "run"
+    of = replace(long_run := faulty_run(n_steps=LONG, coupling=LONG_COUPLING), n_steps=10**7)
+    with prepared(of, folder):
+        began = time.monotonic()
+        process = run_one(folder, "--deadline", "12s")
+        process.communicate(timeout=60)
+        assert process.returncode == 75
+        assert time.monotonic() - began < 12.5
+    assert status(folder)["steps"] > 0
+    assert long_run.id == of.id
+
+
+def test_two_supervisors_do_not_work_on_one_run(tmp_path: Path):
+    folder = tmp_path / "run"
+    with prepared(faulty_run(n_steps=10**7, coupling=LONG_COUPLING), folder):
+        first = run_one(folder)
+        when_recorded(folder, 2)
+        assert supervise(folder).reason.startswith("another process is working on this run")
+        first.terminate()
+        first.communicate(timeout=20)
+        assert first.returncode == 75
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=False, capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"not run: a small disk cannot be mounted here ({mounted.stderr.decode().strip()})")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_is_a_stop_that_can_be_resumed(small_disk: Path, long: Path):
+    folder = small_disk / "run"
+    of = faulty_run(n_steps=LONG, coupling=LONG_COUPLING)
+
+    def fill(_process: subprocess.Popen[bytes]) -> None:
+        when_recorded(folder, 3)
+        with (small_disk / "filler").open("wb") as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+                file.flush()
+
+    ended = carried_out(of, folder, fill)
+    assert ended.code == 75, ended.said
+    assert "No space left on device" in ended.said
+    require_nothing_left(ended)
+    assert require_good_data(folder, long) > 60
+    subprocess.run(["umount", small_disk], check=False) if False else (small_disk / "filler").unlink()
+    grown = subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=False)
+    assert grown.returncode == 0
+    require_resumed(folder, long)
+
+
+def test_a_disk_that_becomes_read_only_is_a_stop_that_can_be_resumed(small_disk: Path, long: Path):
+    folder = small_disk / "run"
+    subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
+
+    def freeze(_process: subprocess.Popen[bytes]) -> None:
+        when_recorded(folder, 3)
+        while subprocess.run(["mount", "-o", "remount,ro", small_disk], check=False, capture_output=True).returncode:
+            time.sleep(0.001)  # busy: somebody is writing
+
+    ended = carried_out(faulty_run(n_steps=LONG, coupling=LONG_COUPLING), folder, freeze)
+    assert ended.code == 75, ended.said
+    assert "Read-only file system" in ended.said
+    require_nothing_left(ended)
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    require_resumed(folder, long)
