@@ -35,7 +35,8 @@ class Faulty(Calculator):
         super().__init__()
         self.fault, self.at, self.calls = fault, at, 0
 
-    def calculate(self, atoms: Any = None, *_: Any) -> None:
+    def calculate(self, atoms: Any = None, *changes: Any) -> None:
+        super().calculate(atoms, *changes)
         separation = atoms.positions[:, None] - atoms.positions[None]
         distance = np.linalg.norm(separation, axis=2) + 10.0 * np.eye(len(separation))
         overlap = np.maximum(5.0 - distance, 0.0)
@@ -64,8 +65,8 @@ EVALUATION = {
     "exit": lambda _results: os._exit(0),
     "raise": _raise,
     "memory": lambda _results: np.ones(2**50),
-    "nan": _add(np.nan),
-    "inf": _add(np.inf),
+    "not-a-number": _add(np.nan),
+    "infinite": _add(np.inf),
     "huge": _add(1e5),
     "slow": lambda _results: time.sleep(2.5),
 }
