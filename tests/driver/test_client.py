@@ -13,9 +13,12 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import pytest
+from ase import units
 from ase.build import bulk, molecule
 from ase.calculators.lj import LennardJones
 from ase.calculators.socketio import SocketIOCalculator
+from ipi.engine.forcefields import ForceRequest
+from ipi.interfaces.sockets import InterfaceSocket
 
 from mdsuite_driver import wire
 from mdsuite_driver.client import serve
@@ -179,14 +182,17 @@ def test_ase_gets_the_energy_forces_and_stress_of_a_triclinic_crystal(tmp_path: 
         process = driver("--model", LJ, "--unix", name, "--structure", str(tmp_path / "argon.extxyz"))
         return process
 
+    # ASE reckons in constants of 2014, ours are of 2022: the driver sees the crystal in our ångström.
     reference = argon_crystal()
+    reference.set_cell(reference.cell[:] * (wire.BOHR / units.Bohr), scale_atoms=True)
     reference.calc = LennardJones(sigma=3.4, epsilon=0.0104, rc=8.0, smooth=True)
     with SocketIOCalculator(unixsocket=name, timeout=60) as calculator:
         launch()
         atoms.calc = calculator
-        np.testing.assert_allclose(atoms.get_potential_energy(), reference.get_potential_energy(), rtol=1e-7)
-        np.testing.assert_allclose(atoms.get_forces(), reference.get_forces(), atol=1e-8)
-        np.testing.assert_allclose(atoms.get_stress(), reference.get_stress(), atol=1e-10)
+        energy, force = units.Ha / wire.HARTREE, units.Ha / wire.HARTREE * wire.BOHR / units.Bohr
+        np.testing.assert_allclose(atoms.get_potential_energy(), energy * reference.get_potential_energy(), rtol=1e-9)
+        np.testing.assert_allclose(atoms.get_forces(), force * reference.get_forces(), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(atoms.get_stress(), energy * reference.get_stress(), rtol=1e-9, atol=1e-12)
     output, _ = process.communicate(timeout=20)
     assert process.returncode == 0, output
 
@@ -197,6 +203,7 @@ IPI_INPUT = """<simulation verbosity='low'>
   </output>
   <total_steps> 20 </total_steps>
   <ffsocket name='driver' mode='unix' pbc='False'>
+    <consolidate_messages> {consolidated} </consolidate_messages>
     <address> {name} </address> <latency> 1e-3 </latency> <timeout> 60 </timeout>
   </ffsocket>
   <system>
@@ -212,12 +219,68 @@ IPI_INPUT = """<simulation verbosity='low'>
 """
 
 
-def test_i_pi_integrates_with_our_driver(tmp_path: Path):
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # i-PI does not close its sockets
+@pytest.mark.parametrize("consolidated", [True, False])
+def test_i_pis_own_sockets_get_what_the_model_says(tmp_path: Path, consolidated: bool):
+    atoms = argon_crystal()
+    ase.io.write(tmp_path / "argon.extxyz", atoms)
+    name = f"mdsuite-test-sockets-{os.getpid()}"
+    interface = InterfaceSocket(address=name, mode="unix", consolidate_messages=consolidated)
+    interface.requests = []
+    interface.open()
+    client = driver("--model", LJ, "--unix", name, "--structure", str(tmp_path / "argon.extxyz"))
+    try:
+        results = [requested(interface, atoms) for _ in range(2)]
+    finally:
+        interface.close()
+    said, _ = client.communicate(timeout=20)
+    assert client.returncode == 0, said
+    expected = load(LJ).evaluate(
+        Configuration(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell[:], pbc=(True,) * 3)
+    )
+    for energy, forces, virial, _ in results:
+        np.testing.assert_allclose(energy * wire.HARTREE, expected.energy, rtol=1e-9)
+        in_ev = np.reshape(forces, (-1, 3)) * wire.HARTREE / wire.BOHR
+        np.testing.assert_allclose(in_ev, expected.forces, rtol=1e-9, atol=1e-12)
+        upper = np.triu_indices(3)
+        np.testing.assert_allclose(np.asarray(virial)[upper] * wire.HARTREE, expected.virial[upper], rtol=1e-9)
+
+
+def requested(interface: InterfaceSocket, atoms) -> list:
+    """What i-PI gets for atoms, in atomic units."""
+    columns = atoms.cell[:].T / wire.BOHR
+    request = ForceRequest(
+        {
+            "id": 0,
+            "pos": atoms.positions.ravel() / wire.BOHR,
+            "active": np.arange(3 * len(atoms)),
+            "cell": (columns, np.linalg.inv(columns)),
+            "pars": " ",
+            "result": None,
+            "status": "Queued",
+            "start": -1,
+            "t_queued": time.time(),
+            "t_dispatched": 0,
+            "t_finished": 0,
+        }
+    )
+    interface.requests.append(request)
+    end = time.monotonic() + 60
+    while request["status"] != "Done":
+        assert time.monotonic() < end
+        interface.poll()
+        time.sleep(1e-3)
+    interface.requests.remove(request)
+    return request["result"]
+
+
+@pytest.mark.parametrize("consolidated", [True, False])
+def test_i_pi_integrates_with_our_driver(tmp_path: Path, consolidated: bool):
     atoms = molecule("C2H6")
     atoms.set_cell(np.eye(3) * 20)
     ase.io.write(tmp_path / "start.extxyz", atoms)
     name = f"mdsuite-test-ipi-{os.getpid()}"
-    (tmp_path / "input.xml").write_text(IPI_INPUT.format(name=name))
+    (tmp_path / "input.xml").write_text(IPI_INPUT.format(name=name, consolidated=consolidated))
     ipi = subprocess.Popen(
         [str(Path(sys.executable).with_name("i-pi")), "input.xml"],
         cwd=tmp_path,

