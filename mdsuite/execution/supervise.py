@@ -20,7 +20,7 @@ from mdsuite import link
 from mdsuite.engines.failure import DISK, DRIVER, ENGINE, Failure
 from mdsuite.engines.recording import last_step, recorded_steps
 from mdsuite.execution.child import Child
-from mdsuite.execution.door import Door
+from mdsuite.execution.door import Door, DoorError
 from mdsuite.execution.stop import Stop
 from mdsuite.files import write_json
 from mdsuite.run import Run, read_run
@@ -237,7 +237,11 @@ class _Attempt:
     def _invite(self) -> None:
         """Open the door, and start a driver that knows the way."""
         coupling = self._run.coupling
-        self._door = Door(coupling)
+        try:
+            self._door = Door(coupling)
+        except DoorError as error:
+            self._refuse(str(error))
+            return
         self._opened = self._heard = time.monotonic()
         self._fresh = True
         if coupling.accept_foreign:
