@@ -81,8 +81,8 @@ class _Conversation:
             self._stream.send(wire.encode_proof(dialect.proof(self._token, nonce)))
             return
         batch = re.search(r"batch_size\s*:\s*(\d+)", text)
-        if batch and int(batch[1]) > 1:
-            raise WireError(f"the server wants batches of {batch[1]}, this driver serves one structure at a time")
+        if batch and batch[1].lstrip("0") not in ("", "1"):
+            raise WireError(f"the server wants batches of {batch[1][:20]}, this driver serves one structure at a time")
         self._announcement = dialect.read_announcement(text)
         if self._announcement is not None:
             self._species = self._announcement.species

@@ -21,6 +21,7 @@ from mdsuite_driver.wire import WireError
 TOKEN = "MDSUITE_TOKEN"  # environment variable of a driver that was started by a supervisor
 MODEL_ERROR = "model_error"
 HIGHEST_Z = 118
+LARGEST_LIMIT = 1e100  # eV/Å, squares of it are still numbers
 LONGEST_TRACEBACK = 20_000  # characters
 
 
@@ -66,7 +67,7 @@ def read_announcement(text: str) -> Announcement | None:
         raise WireError(f"INIT must name atomic numbers from 1 to {HIGHEST_Z}, got {str(numbers)[:80]}")
     if not (_is_list_of(pbc, bool) and len(pbc) == 3):
         raise WireError(f"INIT must say of three directions whether they are periodic, got {str(pbc)[:80]}")
-    if limit is not None and not (isinstance(limit, int | float) and limit > 0):
+    if limit is not None and not (type(limit) in (int, float) and 0 < limit <= LARGEST_LIMIT):
         raise WireError(f"INIT must give the largest force as a positive number or null, got {str(limit)[:80]}")
     species = Species(np.array(numbers, dtype=np.int64), (pbc[0], pbc[1], pbc[2]))
     return Announcement(species, None if limit is None else float(limit))

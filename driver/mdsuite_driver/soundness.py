@@ -40,6 +40,7 @@ class AsymmetricVirialError(UnsoundError):
     kind = "asymmetric_virial"
 
 
+@np.errstate(over="ignore")  # what overflows is beyond every limit
 def require_sound(evaluation: Evaluation, n_atoms: int, max_force: float | None = None) -> None:
     """Raise an UnsoundError that names the culprit, unless an evaluation of `n_atoms` atoms may be integrated.
 

@@ -71,6 +71,7 @@ def encode_positions(cell: FloatArray, positions: FloatArray) -> bytes:
     return header(POSDATA) + _bytes(columns) + _bytes(inverse) + n_atoms + _bytes(positions / BOHR)
 
 
+@np.errstate(over="ignore")  # what overflows is infinite, and refused as that
 def read_positions(receive: Receive, n_atoms: int | None = None) -> tuple[FloatArray, FloatArray]:
     """What follows a POSDATA header: cell (3, 3) rows, Å, and positions (n_atoms, 3), Å.
 
@@ -80,9 +81,10 @@ def read_positions(receive: Receive, n_atoms: int | None = None) -> tuple[FloatA
     columns = _doubles(receive, (3, 3))
     _doubles(receive, (3, 3))
     positions = _doubles(receive, (_count(receive, "POSDATA", n_atoms), 3))
+    columns, positions = columns * BOHR, positions * BOHR
     if not (np.isfinite(columns).all() and np.isfinite(positions).all()):
         raise WireError("POSDATA must carry finite numbers, got a cell or positions with NaN or infinity")
-    return np.ascontiguousarray(columns.T) * BOHR, positions * BOHR
+    return np.ascontiguousarray(columns.T), positions
 
 
 def encode_evaluation(evaluation: Evaluation, extras: str = "") -> bytes:
@@ -100,6 +102,7 @@ def encode_evaluation(evaluation: Evaluation, extras: str = "") -> bytes:
     )
 
 
+@np.errstate(over="ignore")  # what overflows is infinite, and for the reader to refuse
 def read_evaluation(receive: Receive, n_atoms: int | None = None) -> tuple[Evaluation, str]:
     """What follows a FORCEREADY header: the evaluation and the extras.
 

@@ -37,8 +37,79 @@ def exact(stream: io.BytesIO):
     return receive
 
 
-def test_a_header_is_twelve_bytes():
-    assert wire.header("STATUS") == b"STATUS      "
+# Every message as bytes, its numbers powers of two in atomic units so that no constant rounds them.
+TRICLINIC = np.array([[8.0, 0.0, 0.0], [2.0, 16.0, 0.0], [-1.0, 4.0, 0.5]])  # bohr, rows
+POSITIONS = np.array([[0.25, -4.0, 1.0], [0.0, 2.0, -0.5]])  # bohr
+FORCES = np.array([[0.5, -0.25, 2.0], [-0.5, 0.25, -2.0]])  # hartree/bohr
+VIRIAL = np.array([[1.0, -0.5, 0.25], [-0.5, 2.0, 4.0], [0.25, 4.0, -8.0]])  # hartree
+GOLDEN_POSDATA = bytes.fromhex(
+    "504f534441544120 20202020"  # POSDATA
+    "0000000000002040 0000000000000040 000000000000f0bf"  # x of a, b, c: 8, 2, -1
+    "0000000000000000 0000000000003040 0000000000001040"  # y: 0, 16, 4
+    "0000000000000000 0000000000000000 000000000000e03f"  # z: 0, 0, 0.5
+    "000000000000c03f 00000000000090bf 000000000000d83f"  # the inverse: 1/8, -1/64, 3/8
+    "0000000000000000 000000000000b03f 000000000000e0bf"  # 0, 1/16, -1/2
+    "0000000000000000 0000000000000000 0000000000000040"  # 0, 0, 2
+    "02000000"  # two atoms
+    "000000000000d03f 00000000000010c0 000000000000f03f"  # 0.25, -4, 1
+    "0000000000000000 0000000000000040 000000000000e0bf"  # 0, 2, -0.5
+)
+GOLDEN_FORCEREADY = bytes.fromhex(
+    "464f524345524541 44592020"  # FORCEREADY
+    "000000000000f8bf"  # -1.5
+    "02000000"  # two atoms
+    "000000000000e03f 000000000000d0bf 0000000000000040"  # 0.5, -0.25, 2
+    "000000000000e0bf 000000000000d03f 00000000000000c0"  # -0.5, 0.25, -2
+    "000000000000f03f 000000000000e0bf 000000000000d03f"  # the virial, not divided by the volume
+    "000000000000e0bf 0000000000000040 0000000000001040"
+    "000000000000d03f 0000000000001040 00000000000020c0"
+    "06000000 c38520e6b0b4"  # six bytes of extras: Å, a space, water
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "golden"),
+    [
+        (wire.header(wire.STATUS), b"STATUS      "),
+        (wire.header(wire.GETFORCE), b"GETFORCE    "),
+        (wire.header(wire.EXIT), b"EXIT        "),
+        (wire.header(wire.NEEDINIT), b"NEEDINIT    "),
+        (wire.header(wire.READY), b"READY       "),
+        (wire.header(wire.HAVEDATA), b"HAVEDATA    "),
+        (wire.encode_init(7, "Å"), b"INIT        " + bytes.fromhex("07000000 02000000 c385")),
+        (wire.encode_positions(TRICLINIC * wire.BOHR, POSITIONS * wire.BOHR), GOLDEN_POSDATA),
+        (
+            wire.encode_evaluation(
+                Evaluation(
+                    energy=-1.5 * wire.HARTREE,
+                    forces=FORCES / (wire.BOHR / wire.HARTREE),
+                    virial=VIRIAL * wire.HARTREE,
+                ),
+                "Å 水",
+            ),
+            GOLDEN_FORCEREADY,
+        ),
+        (wire.encode_proof(bytes(range(32))), b"MDSPROOF    " + bytes(range(32))),
+    ],
+    ids=lambda value: value[:12].decode().strip() if isinstance(value, bytes) else "",
+)
+def test_every_message_is_its_golden_bytes(message: bytes, golden: bytes):
+    assert message == golden
+
+
+def test_golden_bytes_are_read_as_what_they_say():
+    cell, positions = wire.read_positions(exact(body(GOLDEN_POSDATA)), 2)
+    np.testing.assert_array_equal(cell, TRICLINIC * wire.BOHR)
+    np.testing.assert_array_equal(positions, POSITIONS * wire.BOHR)
+    read, extras = wire.read_evaluation(exact(body(GOLDEN_FORCEREADY)), 2)
+    np.testing.assert_array_equal(read.forces, FORCES * (wire.HARTREE / wire.BOHR))
+    np.testing.assert_array_equal(read.virial, VIRIAL * wire.HARTREE)
+    assert (read.energy, extras) == (-1.5 * wire.HARTREE, "Å 水")
+    assert wire.read_init(exact(io.BytesIO(bytes.fromhex("07000000 02000000 c385")))) == (7, "Å")
+
+
+def test_empty_extras_travel_as_one_nul():
+    assert wire.encode_evaluation(evaluation()).endswith(bytes.fromhex("01000000 00"))
 
 
 def test_positions_are_what_i_pi_expects_byte_for_byte():
@@ -77,6 +148,19 @@ def test_float32_forces_travel_as_float64():
         Evaluation(energy=single.energy, forces=single.forces.astype(np.float32), virial=single.virial)
     )
     assert len(double) == len(wire.encode_evaluation(single))
+
+
+def test_numbers_that_are_not_finite_are_refused_as_positions():
+    for value in (np.nan, np.inf):
+        message = wire.encode_positions(CELL, np.array([[0.0, value, 0.0]]))
+        with pytest.raises(WireError, match="finite"):
+            wire.read_positions(exact(body(message)))
+
+
+def test_another_number_of_atoms_is_refused_before_they_are_received():
+    message = wire.encode_positions(CELL, np.zeros((1, 3)))[:-24]
+    with pytest.raises(WireError, match="must carry 2 atoms, got 1"):
+        wire.read_positions(exact(body(message)), 2)
 
 
 def test_an_upper_triangular_virial_is_taken_as_symmetric():
