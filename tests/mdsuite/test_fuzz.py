@@ -114,7 +114,7 @@ def memory() -> float:
 
 
 def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def many(meet: Callable[[Random], str], count: int) -> None:

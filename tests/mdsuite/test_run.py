@@ -299,6 +299,43 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path: Path):
     assert recorded(tmp_path / "stopped") == recorded(tmp_path / "whole")
 
 
+def test_a_campaign_that_was_stopped_has_no_report_and_ends_as_if_it_had_not_been(tmp_path: Path):
+    arguments = ["--model", "painn-ultra-tiny", "--structure", "ethanol", "--replicas", "3", "--time-ps", "1.5"]
+    ask = [sys.executable, "-m", "mdsuite", "run", *arguments, "--output"]
+    process = subprocess.Popen([*ask, tmp_path / "o"], env=environment(), stdout=subprocess.PIPE)
+    while len(list(tmp_path.glob("o/runs/*/segments/*.h5md"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == 75
+    assert b"stopped" in said and b"the same command" in said
+    assert not (tmp_path / "o" / "report.md").exists()
+    codes = [command(*arguments, "--output", tmp_path / name).exit_code for name in ("o", "whole")]
+    assert codes[0] == codes[1]
+    for folder in (tmp_path / "whole" / "runs").iterdir():
+        assert recorded(tmp_path / "o" / "runs" / folder.name) == recorded(folder)
+
+
+def test_a_driver_that_somebody_else_starts_is_served_where_that_is_allowed(tmp_path: Path):
+    ase.io.write(tmp_path / "argon.extxyz", argon(1, noise=0.02))
+    arguments = ["--model", "ipi:theirs", "--structure", tmp_path / "argon.extxyz", "--time-ps", "0.1"]
+    arguments += ["--replicas", "1", "--temperature-K", "30", "--output", tmp_path / "o"]
+    refused = command(*arguments)
+    assert (refused.exit_code, "--accept-foreign" in refused.output) == (2, True)
+    ask = [sys.executable, "-m", "mdsuite", "run", *map(str, arguments), "--accept-foreign"]
+    process = subprocess.Popen(ask, env=environment(), stdout=subprocess.PIPE, text=True)
+    told = process.stdout.readline()
+    socket = re.search(r"waits for an i-PI client: --unix (\S+)", told)
+    client = Path(sys.executable).with_name("i-pi-py_driver")
+    served = subprocess.run(
+        [client, "-u", "-S", "", "-a", socket[1], "-m", "gas"], check=False, capture_output=True, text=True
+    )
+    process.communicate(timeout=60)
+    assert (process.returncode, served.returncode) == (0, 0), served.stderr
+    assert results(tmp_path / "o")["runs"][0]["status"] == "done"
+
+
 def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
