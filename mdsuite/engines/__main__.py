@@ -15,9 +15,10 @@ import traceback
 from pathlib import Path
 
 from mdsuite import link
+from mdsuite.engines.engine import Engine, StepError
 from mdsuite.engines.failure import failure_of
 from mdsuite.engines.forces import SupervisedForces
-from mdsuite.engines.lammps import LammpsEngine, LammpsStepError
+from mdsuite.engines.lammps import LammpsEngine
 from mdsuite.engines.recording import last_step, n_segments, segment_path, tail_path, write_segment
 from mdsuite.files import DiskError, on_disk, whole, write_json
 from mdsuite.run import Run, read_run
@@ -55,11 +56,11 @@ def integrate(run: Run, folder: Path, supervisor: link.Link) -> bool:
     return step == run.n_steps
 
 
-def _advance(run: Run, folder: Path, engine: LammpsEngine, index: int, first: int, last: int) -> None:
+def _advance(run: Run, folder: Path, engine: Engine, index: int, first: int, last: int) -> None:
     """One chunk: its restart file first, then its segment, which makes both count."""
     try:
         segment = engine.integrate(first, last)
-    except LammpsStepError as error:
+    except StepError as error:
         if error.recorded is not None:
             with on_disk():
                 write_segment(tail_path(folder), run, error.recorded)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 
+from mdsuite.engines.engine import StepError
 from mdsuite.engines.forces import DriverLostError
-from mdsuite.engines.lammps import LammpsStepError
 from mdsuite.engines.server import ModelFailedError
 from mdsuite.files import DiskError
 from mdsuite_driver.soundness import UnsoundError
@@ -27,8 +27,8 @@ class Failure:
 
 def failure_of(error: Exception) -> Failure:
     """What to tell of an error; that of a step is its cause, with the step."""
-    cause = error.__cause__ if isinstance(error, LammpsStepError) and error.__cause__ else error
-    where = f"step {error.step}: " if isinstance(error, LammpsStepError) else ""
+    cause = error.__cause__ if isinstance(error, StepError) and error.__cause__ else error
+    where = f"step {error.step}: " if isinstance(error, StepError) else ""
     told = "".join(traceback.format_exception(error))[-LONGEST:]
     match cause:
         case ModelFailedError():

@@ -8,72 +8,26 @@ from typing import Any
 
 import numpy as np
 
+from mdsuite.engines.axes import Axes
+from mdsuite.engines.engine import StepError
 from mdsuite.engines.forces import Forces
 from mdsuite.engines.mpi import preload_mpi
 from mdsuite.engines.recording import Frame, Segment
-from mdsuite.engines.server import complete_cell, wire_cell
 from mdsuite.files import DiskError
-from mdsuite.run import FloatArray, Run, Start
+from mdsuite.run import FloatArray, Run
 from mdsuite_driver.models.protocol import Evaluation
 
 FIX = "mdsuite"
 MARGIN = 10.0  # Å around the atoms in directions without a lattice vector
 
 
-class LammpsStepError(RuntimeError):
-    """A step that could not be taken; LAMMPS itself would have gone on with the forces of the step before.
-
-    step : the step
-    recorded : the steps of the chunk before it, or None if it was the first
-    """
-
-    def __init__(self, step: int, cause: BaseException) -> None:
-        super().__init__(f"step {step}: {type(cause).__name__}: {cause}")
-        self.step = step
-        self.recorded: Segment | None = None
-
-
-class LammpsFrame:
-    """Between the user's axes and LAMMPS', whose first lattice vector lies along x and second in the xy plane.
-
-    The driver sees the user's axes, so that a model that is not invariant under rotation is served as it is; the
-    recording has LAMMPS', because MDAnalysis keeps of a cell its
-    lengths and angles only. `to_lammps` is (3, 3), orthogonal, and exactly the identity where the cell already fits.
-    """
-
-    def __init__(self, start: Start) -> None:
-        self.pbc = start.pbc
-        self.user_cell = wire_cell(start)
-        cell = complete_cell(start.cell) if any(start.pbc) and not start.cell.any(axis=1).all() else self.user_cell
-        fits = not np.triu(cell, 1).any() and (np.diag(cell) > 0).all()
-        self.to_lammps = np.eye(3) if fits else _rotation(cell)
-        self.cell = cell if fits else np.tril(cell @ self.to_lammps)
-
-    def inward(self, vectors: FloatArray) -> FloatArray:
-        """Vectors (n, 3) of the user's axes in LAMMPS'."""
-        return vectors @ self.to_lammps
-
-    def outward(self, vectors: FloatArray) -> FloatArray:
-        """Vectors (n, 3) of LAMMPS' axes in the user's."""
-        return vectors @ self.to_lammps.T
-
-    def inward_tensor(self, tensor: FloatArray) -> FloatArray:
-        """A tensor (3, 3) of the user's axes in LAMMPS'."""
-        return self.to_lammps.T @ tensor @ self.to_lammps
-
-
-def _rotation(cell: FloatArray) -> FloatArray:
-    q, r = np.linalg.qr(cell.T)
-    return np.asarray(q * np.sign(np.diag(r)))
-
-
 class Callback:
     """What LAMMPS calls on every step; keeps the first exception, since LAMMPS would swallow it."""
 
-    def __init__(self, lammps: Any, forces: Forces, frame: LammpsFrame) -> None:  # lammps is untyped
+    def __init__(self, lammps: Any, forces: Forces, axes: Axes) -> None:  # lammps is untyped
         self._lammps = lammps
         self._forces = forces
-        self._frame = frame
+        self._axes = axes
         self._failure: tuple[int, BaseException] | None = None
 
     def __call__(self, _caller: object, step: int, _n: int, tag: Any, x: FloatArray, f: FloatArray) -> None:
@@ -89,20 +43,20 @@ class Callback:
         self._lammps.force_timeout()
 
     def check(self) -> None:
-        """Raise LammpsStepError from the exception of a step, if there was one."""
+        """Raise StepError from the exception of a step, if there was one."""
         if self._failure is not None:
             step, error = self._failure
-            raise LammpsStepError(step, error) from error
+            raise StepError(step, error) from error
 
     def _set(self, step: int, rows: Any, x: FloatArray, f: FloatArray) -> None:
         positions = np.empty_like(x)
         positions[rows] = x
-        evaluation = self._forces.evaluate(step, self._frame.user_cell, self._frame.outward(positions))
-        f[:] = self._frame.inward(evaluation.forces)[rows]
+        evaluation = self._forces.evaluate(step, self._axes.user_cell, self._axes.outward(positions))
+        f[:] = self._axes.inward(evaluation.forces)[rows]
         self._set_energy_and_virial(evaluation)
 
     def _set_energy_and_virial(self, evaluation: Evaluation) -> None:
-        virial = self._frame.inward_tensor(evaluation.virial)
+        virial = self._axes.inward_tensor(evaluation.virial)
         self._lammps.fix_external_set_energy_global(FIX, evaluation.energy)
         components = [virial[0, 0], virial[1, 1], virial[2, 2], virial[0, 1], virial[0, 2], virial[1, 2]]
         self._lammps.fix_external_set_virial_global(FIX, components)
@@ -117,9 +71,9 @@ class LammpsEngine:
 
         self._constants = lammps
         self._run = run
-        self._frame = LammpsFrame(run.start)
+        self._axes = Axes(run.start)
         self._lammps = lammps.lammps(cmdargs=["-screen", "none", "-log", str(log), "-nocite"])
-        self._callback = Callback(self._lammps, forces, self._frame)
+        self._callback = Callback(self._lammps, forces, self._axes)
 
     @property
     def build(self) -> str:
@@ -153,13 +107,13 @@ class LammpsEngine:
     def integrate(self, first: int, last: int) -> Segment:
         """Steps `first` + 1 to `last`, and step 0 where `first` is 0.
 
-        Raises LammpsStepError for the step that could not be taken, with what was recorded before it.
+        Raises StepError for the step that could not be taken, with what was recorded before it.
         """
         self._commands("compute kinetic all ke", "fix energies all vector 1 c_thermo_pe c_kinetic")
         frames: list[Frame] = []
         try:
             self._advance_to(first, last, frames)
-        except LammpsStepError as error:
+        except StepError as error:
             error.recorded = self._segment(first, error.step - 1, frames)
             raise
         segment = self._segment(first, last, frames)
@@ -188,7 +142,7 @@ class LammpsEngine:
         potential, kinetic = self._energies(last - first + 1)
         return Segment(
             frames=frames,
-            axes=self._frame.to_lammps,
+            axes=self._axes.to_engine,
             step=step,
             potential_energy=potential[kept],
             kinetic_energy=kinetic[kept],
@@ -210,8 +164,8 @@ class LammpsEngine:
             self._lammps.command(line)
 
     def _box(self) -> list[str]:
-        cell, start = self._frame.cell, self._run.start
-        x = self._frame.inward(start.positions)
+        cell, start = self._axes.cell, self._run.start
+        x = self._axes.inward(start.positions)
         low = [0.0 if periodic else x[:, k].min() - MARGIN for k, periodic in enumerate(start.pbc)]
         high = [cell[k, k] if periodic else x[:, k].max() + MARGIN for k, periodic in enumerate(start.pbc)]
         bounds = " ".join(f"{a!r} {b!r}" for a, b in zip(map(float, low), map(float, high), strict=True))
@@ -228,13 +182,13 @@ class LammpsEngine:
     def _create_atoms(self) -> None:
         start = self._run.start
         masses, types = self._types()
-        x = self._frame.inward(start.positions)
+        x = self._axes.inward(start.positions)
         created = self._lammps.create_atoms(
             start.n_atoms,
             list(range(1, start.n_atoms + 1)),
             (types + 1).tolist(),
             x.ravel().tolist(),
-            self._frame.inward(start.velocities).ravel().tolist(),
+            self._axes.inward(start.velocities).ravel().tolist(),
             None,
             True,
         )
@@ -245,10 +199,10 @@ class LammpsEngine:
 
     def _count_wrapping(self, given: FloatArray) -> None:
         """Set the image flags, which creation leaves at zero when it wraps atoms into the box."""
-        if not any(self._frame.pbc):
+        if not any(self._axes.pbc):
             return
-        moved = (given - self._gather("x")) @ np.linalg.inv(self._frame.cell)
-        images = np.where(self._frame.pbc, np.rint(moved), 0.0).astype(np.int32)
+        moved = (given - self._gather("x")) @ np.linalg.inv(self._axes.cell)
+        images = np.where(self._axes.pbc, np.rint(moved), 0.0).astype(np.int32)
         self._lammps.scatter_atoms("image", 0, 3, images.ctypes.data_as(ctypes.POINTER(ctypes.c_int)))
 
     def _set_up(self) -> None:
@@ -267,8 +221,8 @@ class LammpsEngine:
         x, v, f = (self._gather(name) for name in ("x", "v", "f"))
         return Frame(
             step=int(self._lammps.extract_global("ntimestep")),
-            cell=self._frame.cell,
-            positions=x + self._images() @ self._frame.cell,
+            cell=self._axes.cell,
+            positions=x + self._images() @ self._axes.cell,
             velocities=v,
             forces=f,
         )
@@ -278,7 +232,7 @@ class LammpsEngine:
 
     def _images(self) -> FloatArray:
         images = np.array(self._lammps.gather_atoms("image", 0, 3), dtype=float).reshape(-1, 3)
-        return np.where(self._frame.pbc, images, 0.0)
+        return np.where(self._axes.pbc, images, 0.0)
 
     def _energies(self, n: int) -> tuple[FloatArray, FloatArray]:
         constants = self._constants

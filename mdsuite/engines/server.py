@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 
-import numpy as np
-
 from mdsuite.run import Coupling, FloatArray, Start
 from mdsuite_driver import dialect, wire
 from mdsuite_driver.models.protocol import Evaluation
@@ -15,7 +13,6 @@ from mdsuite_driver.wire import WireError
 
 HANDSHAKE = 30.0  # s
 FAREWELL = 1.0  # s
-PLACEHOLDER = 1000.0  # Å; the wire has no words for a cell that is not there
 
 
 class ModelFailedError(RuntimeError):
@@ -73,24 +70,3 @@ class ForceServer:
         if word not in words:
             raise WireError(f"expected {' or '.join(words)} from the driver, got {word!r}")
         return word
-
-
-def wire_cell(start: Start) -> FloatArray:
-    """A cell (3, 3) that can be inverted, with placeholders in the directions that are not periodic."""
-    cell = np.array(start.cell, dtype=float)
-    if abs(np.linalg.det(cell)) > 1e-6:
-        return cell
-    if not any(start.pbc):
-        return PLACEHOLDER * np.eye(3)
-    return complete_cell(cell)
-
-
-def complete_cell(cell: FloatArray) -> FloatArray:
-    """Missing (zero) rows replaced by vectors at right angles to the others, `PLACEHOLDER` long."""
-    _, _, basis = np.linalg.svd(cell)
-    missing = np.flatnonzero(~cell.any(axis=1))
-    completed = cell.copy()
-    completed[missing] = PLACEHOLDER * basis[3 - len(missing) :]
-    if np.linalg.det(completed) < 0:
-        completed[missing[0]] *= -1
-    return completed

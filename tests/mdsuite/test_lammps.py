@@ -15,7 +15,9 @@ from ase.md.verlet import VelocityVerlet
 from ase.units import fs
 from factories import PairPotential, argon, run
 
-from mdsuite.engines.lammps import LammpsEngine, LammpsFrame, LammpsStepError
+from mdsuite.engines.axes import Axes
+from mdsuite.engines.engine import StepError
+from mdsuite.engines.lammps import LammpsEngine
 from mdsuite.engines.recording import Segment
 from mdsuite.engines.server import ForceServer
 from mdsuite.run import Run
@@ -57,7 +59,7 @@ def engine(of: Run, tmp_path: Path, model: Model | None = None) -> Iterator[Lamm
 
 
 def given_axes(of: Run, vectors: np.ndarray) -> np.ndarray:
-    return LammpsFrame(of.start).outward(vectors)
+    return Axes(of.start).outward(vectors)
 
 
 def integrate(of: Run, tmp_path: Path, model: Model | None = None) -> list[Segment]:
@@ -181,7 +183,7 @@ class Breaks:
 
 
 def test_a_model_that_breaks_ends_the_run_with_the_step_and_the_cause(tmp_path: Path):
-    with pytest.raises(LammpsStepError, match=r"step 14: ModelFailedError: the model's force on atom 0 is \[nan"):
+    with pytest.raises(StepError, match=r"step 14: ModelFailedError: the model's force on atom 0 is \[nan"):
         integrate(run(argon()), tmp_path, Breaks(after=15))
 
 
@@ -191,7 +193,7 @@ def test_what_was_recorded_before_a_step_that_failed_is_kept_and_nothing_of_it(s
     whole = integrate(of, tmp_path, PairPotential())
     index = max(step - 1, 0) // of.chunk_steps
     set_up_again = index + 1 if step else 0  # each chunk evaluates its first configuration once more
-    with pytest.raises(LammpsStepError, match=f"step {step}: ") as caught:
+    with pytest.raises(StepError, match=f"step {step}: ") as caught:
         integrate(of, tmp_path, Breaks(after=step + set_up_again, model=PairPotential()))
     recorded = caught.value.recorded
     chunk = whole[index]
@@ -212,12 +214,12 @@ def test_any_exception_in_the_callback_surfaces(tmp_path: Path, monkeypatch: pyt
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ForceServer, "evaluate", interrupt)
-    with pytest.raises(LammpsStepError, match="step 0: KeyboardInterrupt"):
+    with pytest.raises(StepError, match="step 0: KeyboardInterrupt"):
         integrate(run(argon()), tmp_path)
 
 
 def test_a_cell_that_fits_lammps_is_not_rotated():
-    assert np.array_equal(LammpsFrame(run(argon(sheared=True)).start).to_lammps, np.eye(3))
+    assert np.array_equal(Axes(run(argon(sheared=True)).start).to_engine, np.eye(3))
 
 
 def test_a_left_handed_cell_is_integrated_like_any_other(tmp_path: Path):

@@ -20,8 +20,9 @@ from ase.calculators.lj import LennardJones
 from ase.calculators.socketio import SocketClient
 from factories import argon, start
 
+from mdsuite.engines.axes import wire_cell
 from mdsuite.engines.mpi import preload_mpi
-from mdsuite.engines.server import ForceServer, ModelFailedError, wire_cell
+from mdsuite.engines.server import ForceServer, ModelFailedError
 from mdsuite.run import Coupling, Start
 from mdsuite_driver import dialect, wire
 from mdsuite_driver.models.protocol import Evaluation
