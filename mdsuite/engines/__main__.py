@@ -17,15 +17,14 @@ from pathlib import Path
 from mdsuite import link
 from mdsuite.engines.engine import Engine, StepError
 from mdsuite.engines.failure import failure_of
-from mdsuite.engines.forces import SupervisedForces
-from mdsuite.engines.lammps import LammpsEngine
-from mdsuite.engines.recording import last_step, n_segments, segment_path, tail_path, write_segment
-from mdsuite.files import DiskError, on_disk, whole, write_json
+from mdsuite.engines.forces import DriverForces, LocalForces, NoForces, Supervisor
+from mdsuite.engines.kinds import DRIVER, LOCAL, EngineKind, engine_kind
+from mdsuite.engines.recording import last_conserved, last_step, n_segments, segment_path, tail_path, write_segment
+from mdsuite.files import on_disk, whole, write_json
 from mdsuite.run import Run, read_run
 from mdsuite_driver.parent import die_with_supervisor
 
 STOPPED = 75
-RESTART_END = b"LammpS RestartT"  # LAMMPS writes this last
 
 
 def restart_path(folder: Path, index: int) -> Path:
@@ -33,27 +32,34 @@ def restart_path(folder: Path, index: int) -> Path:
     return folder / "restarts" / f"{index:06d}.restart"
 
 
-def integrate(run: Run, folder: Path, supervisor: link.Link) -> bool:
+def integrate(run: Run, folder: Path, supervisor: Supervisor) -> bool:
     """Bring a run on from its last whole segment; whether it is at its last step, and not stopped before."""
     with on_disk():
         (folder / "restarts").mkdir(exist_ok=True)
         tail_path(folder).unlink(missing_ok=True)
     index, step = n_segments(folder), last_step(folder) or 0
-    forces = SupervisedForces(run, supervisor)
-    engine = LammpsEngine(run, forces, folder / "log.lammps")
+    kind = engine_kind(run.engine)
+    forces = _forces(kind, run, supervisor)
+    engine = kind.open(run, forces, folder / f"log.{kind.name}")
     with on_disk():
-        write_json(folder / "engine.json", {"engine": "LAMMPS", "build": engine.build})
-    while step < run.n_steps and not forces.stop_requested():
+        write_json(folder / "engine.json", {"engine": kind.title, "build": engine.build})
+    while step < run.n_steps and not supervisor.stop_requested():
         if index == 0:
             engine.begin()
         else:
-            engine.resume(restart_path(folder, index - 1))
+            engine.resume(restart_path(folder, index - 1), last_conserved(folder))
         end = min(step - step % run.chunk_steps + run.chunk_steps, run.n_steps)
         _advance(run, folder, engine, index, step, end)
         index, step = index + 1, end
     forces.close()
     engine.close()
     return step == run.n_steps
+
+
+def _forces(kind: EngineKind, run: Run, supervisor: Supervisor) -> DriverForces | LocalForces | NoForces:
+    if kind.forces == DRIVER:
+        return DriverForces(run, supervisor)
+    return LocalForces(run, supervisor) if kind.forces == LOCAL else NoForces(supervisor)
 
 
 def _advance(run: Run, folder: Path, engine: Engine, index: int, first: int, last: int) -> None:
@@ -68,15 +74,8 @@ def _advance(run: Run, folder: Path, engine: Engine, index: int, first: int, las
     with on_disk():
         with whole(restart_path(folder, index)) as temporary:
             engine.write_restart(temporary)
-            _require_whole(temporary)
         write_segment(segment_path(folder, index), run, segment)
         restart_path(folder, index - 2).unlink(missing_ok=True)  # the one before is needed if this segment is lost
-
-
-def _require_whole(restart: Path) -> None:
-    """LAMMPS does not tell when the last bytes of a file did not fit on the disk."""
-    if not restart.read_bytes().endswith((RESTART_END, RESTART_END + b"\0")):
-        raise DiskError(f"the restart file {restart.name} was cut short; is the disk full?")
 
 
 def main() -> int:
@@ -87,12 +86,12 @@ def main() -> int:
     parser.add_argument("--link-fd", type=int, required=True)
     arguments = parser.parse_args()
     os.chdir(arguments.folder)  # LAMMPS does not take every path, with quotes or accents say
-    supervisor = link.Link(socket.socket(fileno=arguments.link_fd))
+    channel = link.Link(socket.socket(fileno=arguments.link_fd))
     try:
-        done = integrate(read_run(Path()), Path(), supervisor)
+        done = integrate(read_run(Path()), Path(), Supervisor(channel))
     except Exception as error:
         traceback.print_exc()
-        supervisor.send(link.FAILED, **dataclasses.asdict(failure_of(error)))
+        channel.send(link.FAILED, **dataclasses.asdict(failure_of(error)))
         return 1
     return 0 if done else STOPPED
 

@@ -33,8 +33,8 @@ class Engine(Protocol):
         """Put the start where it can be integrated."""
         ...
 
-    def resume(self, restart: Path) -> None:
-        """Take up the run where a restart file left it, to the bit."""
+    def resume(self, restart: Path, conserved: float) -> None:
+        """Take up the run where a restart file left it, to the bit; the conserved energy (eV) was `conserved` there."""
         ...
 
     def write_restart(self, path: Path) -> None:

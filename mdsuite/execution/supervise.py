@@ -18,6 +18,8 @@ from typing import Any
 
 from mdsuite import link
 from mdsuite.engines.failure import DISK, DRIVER, ENGINE, Failure
+from mdsuite.engines.kinds import DRIVER as DRIVER_PROCESS
+from mdsuite.engines.kinds import engine_kind
 from mdsuite.engines.recording import last_step, recorded_steps
 from mdsuite.execution.child import Child
 from mdsuite.execution.door import Door, DoorError
@@ -176,7 +178,8 @@ class _Attempt:
 
     def carry_out(self) -> Outcome:
         """Watch until the engine has ended."""
-        self._invite()
+        if engine_kind(self._run.engine).forces == DRIVER_PROCESS:
+            self._invite()
         while True:
             self._hear()
             if self._engine.ended is not None:

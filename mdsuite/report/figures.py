@@ -11,7 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mdsuite.assessment import AssessedModel, AssessedRun
-from mdsuite.report.words import ENGINES
+from mdsuite.engines.kinds import engine_kind
+from mdsuite.report.words import name_of
 from mdsuite.run import FloatArray
 from mdsuite_analysis.series import EnergySeries
 
@@ -37,7 +38,8 @@ def draw(model: AssessedModel, folder: Path) -> list[Path]:
     _draw_temperatures(right, runs)
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), fontsize="small")
-    figure.suptitle(f"{model.card.name}: {runs[0].run.ensemble.upper()} in {ENGINES[runs[0].run.engine]}")
+    titles = dict.fromkeys(engine_kind(each.run.engine).title for each in runs)
+    figure.suptitle(f"{model.card.name}: {runs[0].run.ensemble.upper()} in {' and '.join(titles)}")
     return _save(figure, folder / figure_name(model))
 
 
@@ -86,7 +88,7 @@ def _styled(runs: Sequence[AssessedRun]) -> list[tuple[AssessedRun, str, str, En
 
 
 def _label(each: AssessedRun) -> str:
-    return f"{each.run.structure}, replica {each.run.replica}"
+    return name_of(each)
 
 
 def _thinned(time: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -48,5 +48,5 @@ def engine_build(assessment: Assessment, output: Path) -> str:
         file = assessment.plan.folder(output, each.run) / "engine.json"
         if file.exists():
             told = json.loads(file.read_text())
-            builds.add(f"{told['engine']} {told['build']}")
+            builds.add(told["build"])
     return "; ".join(sorted(builds)) or "no engine was started"

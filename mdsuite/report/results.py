@@ -18,12 +18,13 @@ Json = dict[str, Any]  # whatever json can hold
 def results(assessment: Assessment, output: Path) -> Json:
     """The content of results.json; a number that is not finite is null."""
     names = [model.card.name for model in assessment.models]
+    engines = assessment.plan.campaign.engine
     return {
         "schema": SCHEMA,
         "verdict": assessment.verdict,
         "model": names[0] if len(names) == 1 else names,
         "models": [_model(model) for model in assessment.models],
-        "engine": assessment.plan.campaign.engine,
+        "engine": engines[0] if len(engines) == 1 else list(engines),
         "provenance": provenance(assessment, output),
         "measurements": [_measurement(each) for run in assessment.runs for each in run.measurements],
         "verdicts": [_judged(each) for run in assessment.runs for each in run.judged],
@@ -41,6 +42,7 @@ def results(assessment: Assessment, output: Path) -> Json:
                     "model": each.run.model_name,
                     "structure": each.run.structure,
                     "replica": str(each.run.replica),
+                    "engine": each.run.engine,
                 },
             }
             for each in assessment.runs

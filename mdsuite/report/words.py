@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from mdsuite.assessment import AssessedModel, AssessedRun, Assessment, outcomes_of
 from mdsuite.constants import BOLTZMANN
+from mdsuite.engines.kinds import engine_kind
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.criteria import Criterion
 from mdsuite.judgement.judge import Judged, Outcome, Verdict
 from mdsuite.judgement.power import time_to_decide
 from mdsuite_analysis.measurement import Measurement
 
-ENGINES = {"lammps": "LAMMPS"}
 KELVIN_PER_MEV = 1e-3 / (3.0 * BOLTZMANN)  # by a heat capacity of 3 k_B per atom
 COOLED, HEATED = 0.75, 1.5  # of the target temperature, beyond which the report says where kinetic energy went
 
@@ -58,16 +58,19 @@ def limit(judged: Judged) -> str:
 
 def name_of(run: AssessedRun) -> str:
     """A run as a reader calls it."""
-    return f"{run.run.structure}, replica {run.run.replica}"
+    return f"{run.run.structure}, replica {run.run.replica}" + (f", {run.engine}" if run.engine else "")
 
 
 def scope(assessment: Assessment) -> str:
     """What the verdict holds for."""
     campaign = assessment.plan.campaign
     dynamics = campaign.dynamics
+    ensemble = dynamics.ensemble.upper()
+    if dynamics.ensemble == "nvt":
+        ensemble += f" ({dynamics.thermostat}, {dynamics.relaxation_ps:g} ps)"
     return (
-        f"{dynamics.ensemble.upper()} at {dynamics.temperature_K:g} K, {dynamics.timestep_fs:g} fs steps, "
-        f"{dynamics.time_ps:g} ps, in {ENGINES[campaign.engine]}"
+        f"{ensemble} at {dynamics.temperature_K:g} K, {dynamics.timestep_fs:g} fs steps, "
+        f"{dynamics.time_ps:g} ps, in {' and '.join(engine_kind(name).title for name in campaign.engine)}"
     )
 
 

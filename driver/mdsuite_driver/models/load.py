@@ -93,7 +93,19 @@ def _seed_student(name: str, checkpoint: Checkpoint, sha256: str) -> Model:
     return load_seed_student(name, checkpoint, sha256)
 
 
-FORMATS: Mapping[str, Loader] = MappingProxyType({"mdsuite-painn/1": _painn})
+def _classical(name: str, checkpoint: Checkpoint, sha256: str) -> Model:
+    from mdsuite_driver.models.classical import load_classical  # noqa: PLC0415
+
+    return load_classical(name, checkpoint, sha256)
+
+
+FORMATS: Mapping[str, Loader] = MappingProxyType(
+    {
+        "mdsuite-painn/1": _painn,
+        "mdsuite-lennard-jones/1": _classical,
+        "mdsuite-stillinger-weber/1": _classical,
+    }
+)
 
 
 def _first_line(error: BaseException) -> str:
