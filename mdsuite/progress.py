@@ -15,6 +15,7 @@ from rich.text import Text
 from mdsuite.assessment import AssessedRun, Assessment
 from mdsuite.execution.local import Advance, Show
 from mdsuite.execution.supervise import Outcome, Status
+from mdsuite.judgement.judge import verdict
 from mdsuite.plan import Plan
 from mdsuite.report.words import quantity
 
@@ -35,12 +36,12 @@ class LiveRuns:
 
     def __init__(self, progress: Progress, plan: Plan) -> None:
         self._progress = progress
-        self._timesteps = {run.id: run.timestep for run in plan.runs}
+        self._timesteps = {run.id: run.timestep for run in plan.all_runs}
         self._tasks: dict[str, TaskID] = {
             run.id: progress.add_task(
                 f"{run.model_name} {run.structure} {run.replica} {run.engine}", total=run.n_steps, note="waiting"
             )
-            for run in plan.runs
+            for run in plan.all_runs
         }
 
     def __call__(self, run_id: str, advance: Advance) -> None:
@@ -86,13 +87,33 @@ def live(console: Console, plan: Plan) -> Iterator[LiveRuns]:
 
 def print_stopped(console: Console, plan: Plan, endings: Mapping[str, Outcome]) -> None:
     """How far every run is, and that nothing is lost."""
-    for run in plan.runs:
+    for run in plan.all_runs:
         ending = endings[run.id]
         why = f": {ending.reason}" if ending.reason else ""
         name = f"{run.model_name} {run.structure} #{run.replica} {run.engine}"
         line = f"{name} {ending.status} after {ending.steps} steps{why}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print("\nstopped; the same command goes on from here")
+
+
+def print_agreements(console: Console, assessment: Assessment, report: Path) -> None:
+    """A table of the engines compared, the verdict, and where the report is."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("engines", "energy", "forces", "virial", "trajectory", "verdict"):
+        table.add_column(column)
+    names = ("energy_parity", "force_parity", "virial_parity", "divergence_ratio")
+    for agreement in assessment.agreements:
+        found = {each.name: each for each in agreement.measurements}
+        cells = [f"{found[name].value:.2g} roundings" if name in found else "not measured" for name in names]
+        judged = verdict(agreement.judged)
+        table.add_row(agreement.title, *cells, Text(judged, style=COLOURS[judged]))
+    console.print(table)
+    for agreement in assessment.agreements:
+        if agreement.cause is not None:
+            console.print(f"\n{agreement.cause.name}: {agreement.cause.sentence}", markup=False, highlight=False)
+    colour = COLOURS[assessment.verdict]
+    console.print(f"\nverdict: [bold {colour}]{assessment.verdict}[/]")
+    console.print(f"report:  {report}", soft_wrap=True, highlight=False)
 
 
 def print_summary(console: Console, assessment: Assessment, report: Path) -> None:

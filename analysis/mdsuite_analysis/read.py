@@ -1,18 +1,23 @@
 """Run folders, read."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import h5py
 import MDAnalysis
 import numpy as np
 from MDAnalysis.core.universe import Universe
+from scipy.constants import N_A, e
 
 from mdsuite_analysis.elements import symbol
-from mdsuite_analysis.series import EnergySeries, Floats
+from mdsuite_analysis.series import EnergySeries, Floats, Frames
 
 _EVERY_STEP = "parameters/every_step"
 _PARTICLES = "particles/trajectory"
+_OBSERVABLES = "observables/trajectory"
+KJ_PER_MOL = N_A * e * 1e-3
+"""1 eV in kJ/mol, in which forces are recorded."""
 _COLUMNS = ("step", "time", "potential_energy", "kinetic_energy", "total_energy", "temperature")
 
 
@@ -43,6 +48,25 @@ def read_energies(folder: Path) -> EnergySeries:
     step = columns.pop("step").astype(np.int64)
     _check_contiguous(folder, step)
     return EnergySeries(step=step, n_atoms=len(_species(segments(folder)[0])), **columns)
+
+
+def read_frames(folder: Path) -> Frames:
+    """The frames of a run in double precision and in its user's axes, read from all its segments."""
+    parts = [part for part in map(_read_frames, segments(folder)) if len(part.time)]
+    if not parts:
+        raise UnreadableRunError(f"the segments of {folder} hold no frame")
+    return Frames(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Frames)})
+
+
+def _read_frames(path: Path) -> Frames:
+    with _opened(path) as file:
+        axes = _dataset(file, "parameters/axes")
+        inverse = axes.T
+        names = {"positions": "position", "velocities": "velocity", "forces": "force"}
+        vectors = {key: _dataset(file, f"{_PARTICLES}/{name}/value") @ inverse for key, name in names.items()}
+        vectors["forces"] = vectors["forces"] / KJ_PER_MOL
+        virial = axes @ _dataset(file, f"{_OBSERVABLES}/virial/value") @ inverse
+        return Frames(time=_dataset(file, f"{_PARTICLES}/position/time"), virial=virial, **vectors)
 
 
 def universe(folder: Path) -> Universe:

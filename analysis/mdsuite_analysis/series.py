@@ -57,3 +57,25 @@ class EnergySeries:
     def finite(self) -> bool:
         """Whether every recorded number is finite."""
         return all(bool(np.isfinite(column).all()) for column in self.columns().values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Frames:
+    """Recorded configurations of a run.
+
+    Attributes
+    ----------
+    time : (n,) float, ps
+    positions : (n, n_atoms, 3) float, Å
+        Not wrapped.
+    velocities : (n, n_atoms, 3) float, Å/ps
+    forces : (n, n_atoms, 3) float, eV/Å
+    virial : (n, 3, 3) float, eV
+
+    """
+
+    time: Floats
+    positions: Floats
+    velocities: Floats
+    forces: Floats
+    virial: Floats

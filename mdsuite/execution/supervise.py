@@ -20,6 +20,7 @@ from mdsuite import link
 from mdsuite.engines.failure import DISK, DRIVER, ENGINE, Failure
 from mdsuite.engines.kinds import DRIVER as DRIVER_PROCESS
 from mdsuite.engines.kinds import engine_kind
+from mdsuite.engines.library import library_environment
 from mdsuite.engines.recording import last_step, recorded_steps
 from mdsuite.execution.child import Child
 from mdsuite.execution.door import Door, DoorError
@@ -173,6 +174,7 @@ class _Attempt:
                 ["mdsuite.engines", str(folder), "--link-fd", str(theirs.fileno())],
                 folder / "engine.log",
                 threads=1,
+                environment=library_environment(run, folder),
                 descriptors=(theirs.fileno(), lock),
             )
 

@@ -11,9 +11,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mdsuite.assessment import AssessedModel, AssessedRun
+from mdsuite.comparison import Comparison
 from mdsuite.engines.kinds import engine_kind
+from mdsuite.plan import Plan
 from mdsuite.report.words import name_of
 from mdsuite.run import FloatArray
+from mdsuite_analysis.agreement import distances
+from mdsuite_analysis.read import UnreadableRunError, read_frames
 from mdsuite_analysis.series import EnergySeries
 
 POINTS = 2000  # on a curve; more than a page is wide
@@ -100,3 +104,35 @@ def _smoothed(time: FloatArray, values: FloatArray, width: int) -> tuple[FloatAr
     width = min(width, len(values))
     mean = np.convolve(values, np.full(width, 1.0 / width), mode="valid")
     return _thinned(time[width // 2 : width // 2 + len(mean)], mean)
+
+
+def divergence_name(comparison: Comparison) -> str:
+    """The stem of the figure of a comparison."""
+    words = f"divergence-{comparison.reference.model_name}-{comparison.reference.structure}"
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in words)
+
+
+def draw_divergence(plan: Plan, comparison: Comparison, output: Path) -> list[Path]:
+    """Distance of every engine and control from the reference against time, of those that have recorded."""
+    runs = [
+        *((run, "0.8", "") for run in comparison.fine),
+        *((run, "0.5", "") for run in comparison.coarse),
+        *((run, f"C{k}", engine_kind(run.engine).title) for k, run in enumerate(comparison.others)),
+    ]
+    figure = Figure(figsize=(7.0, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    try:
+        reference = read_frames(plan.folder(output, comparison.reference))
+        for run, colour, label in runs:
+            apart = distances(read_frames(plan.folder(output, run)), reference)[1:]
+            drawn = np.where(apart > 0.0, apart, np.nan)  # a logarithm has no place for what is the same to the bit
+            axes.plot(reference.time[1 : len(apart) + 1], drawn, color=colour, lw=1.2, label=label or None)
+    except UnreadableRunError:  # the report says of each run what became of it
+        return []
+    axes.set_yscale("log")
+    axes.set_xlabel("time (ps)")
+    axes.set_ylabel("distance of the atoms (Å)")
+    axes.set_title(f"{comparison.reference.structure}, from {engine_kind(comparison.reference.engine).title}")
+    axes.legend(fontsize="small")
+    return _save(figure, output / "figures" / divergence_name(comparison))

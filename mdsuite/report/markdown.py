@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -13,11 +13,13 @@ from ase.formula import Formula
 from ase.symbols import Symbols
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from mdsuite.agreement import Agreement
 from mdsuite.assessment import AssessedModel, AssessedRun, Assessment, outcomes_of
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.judge import Judged, Outcome, Verdict
+from mdsuite.judgement.judge import verdict as judged_together
 from mdsuite.report import words
-from mdsuite.report.figures import figure_name
+from mdsuite.report.figures import divergence_name, figure_name
 from mdsuite.report.provenance import provenance
 from mdsuite_analysis.measurement import Measurement
 
@@ -27,6 +29,15 @@ LABELS = MappingProxyType(
         "max_drift_percent": "maximum drift, % of the initial energy",
         "drift_rate_percent_per_ps": "drift rate, % of the initial energy",
         "temperature_mean": "mean temperature",
+        "lyapunov_rate": "rate at which rounding errors grow",
+    }
+)
+COLUMNS = MappingProxyType(
+    {
+        "energy_parity": "Energy",
+        "force_parity": "Forces",
+        "virial_parity": "Virial",
+        "divergence_ratio": "Trajectory",
     }
 )
 COUNTED = ("bonds", "fragments", "Å", "ps")  # of one analysis, whose note is printed once
@@ -43,8 +54,8 @@ class Row:
     status: str
 
 
-def markdown(assessment: Assessment, output: Path) -> str:
-    """The text of report.md."""
+def markdown(assessment: Assessment, output: Path, template: str) -> str:
+    """The text of report.md by one of the templates."""
     environment = Environment(
         loader=PackageLoader("mdsuite.report"),
         undefined=StrictUndefined,
@@ -53,7 +64,7 @@ def markdown(assessment: Assessment, output: Path) -> str:
         lstrip_blocks=True,
     )
     environment.globals.update(_vocabulary(assessment, output))
-    text = environment.get_template("report.md.j2").render()
+    text = environment.get_template(template).render()
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
@@ -84,6 +95,18 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
         "findings": words.findings,
         "recommendations": lambda model: words.recommendations(model, assessment),
         "conclusion": lambda model: words.conclusion(model, assessment),
+        "verdict": assessment.verdict,
+        "agreements": assessment.agreements,
+        "agreement_rows": _agreement_rows,
+        "agreement_verdict": lambda agreement: judged_together(agreement.judged),
+        "agreement_remedies": _agreement_remedies,
+        "agreement_columns": list(COLUMNS.values()),
+        "agreement_cells": _agreement_cells,
+        "divergence_figures": [
+            f"figures/{name}.png"
+            for comparison in assessment.plan.comparisons
+            if (output / f"figures/{(name := divergence_name(comparison))}.png").exists()
+        ],
     }
 
 
@@ -98,6 +121,31 @@ def rows(model: AssessedModel) -> Iterator[Row]:
             n=len(judged),
             status=_status(judged),
         )
+
+
+def _agreement_cells(agreement: Agreement) -> list[str]:
+    found = {each.name: each for each in agreement.measurements}
+    return [words.number(found[name].value, 2) if name in found else "not measured" for name in COLUMNS]
+
+
+def _agreement_rows(agreement: Agreement) -> Iterator[dict[str, str]]:
+    """What was measured of two engines, with the limit where there is one."""
+    judged = {each.criterion.measurement: each for each in agreement.judged}
+    for measurement in agreement.measurements:
+        of = judged.get(measurement.name)
+        yield {
+            "label": of.criterion.label if of else LABELS.get(measurement.name, measurement.name.replace("_", " ")),
+            "value": words.quantity(measurement, digits=2),
+            "limit": words.limit(of) if of else "",
+            "outcome": of.outcome.upper() if of else "",
+            "note": measurement.note,
+        }
+
+
+def _agreement_remedies(agreements: Sequence[Agreement]) -> list[str]:
+    """What to do, once for each criterion that failed anywhere."""
+    failed = [each.criterion for of in agreements for each in outcomes_of(of.judged, Outcome.FAIL)]
+    return [f"{criterion.label}: {criterion.remedy}." for criterion in dict.fromkeys(failed)]
 
 
 def _status(judged: list[Judged]) -> str:

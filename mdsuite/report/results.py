@@ -6,8 +6,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from mdsuite.assessment import AssessedModel, Assessment
-from mdsuite.judgement.judge import Judged
+from mdsuite.agreement import Agreement
+from mdsuite.assessment import AssessedModel, AssessedRun, Assessment
+from mdsuite.judgement.causes import Cause
+from mdsuite.judgement.judge import Judged, Verdict
 from mdsuite.report.provenance import provenance
 from mdsuite_analysis.measurement import Measurement
 
@@ -23,12 +25,12 @@ def results(assessment: Assessment, output: Path) -> Json:
         "schema": SCHEMA,
         "verdict": assessment.verdict,
         "model": names[0] if len(names) == 1 else names,
-        "models": [_model(model) for model in assessment.models],
+        "models": [_model(model, model.verdict if model.judged else assessment.verdict) for model in assessment.models],
         "engine": engines[0] if len(engines) == 1 else list(engines),
         "provenance": provenance(assessment, output),
-        "measurements": [_measurement(each) for run in assessment.runs for each in run.measurements],
-        "verdicts": [_judged(each) for run in assessment.runs for each in run.judged],
-        "causes": [],  # named only by the energy ledger and the static checks, neither of which was run
+        "measurements": [_measurement(each) for of in _measured(assessment) for each in of.measurements],
+        "verdicts": [_judged(each) for of in _measured(assessment) for each in of.judged],
+        "causes": [_cause(each.cause) for each in assessment.agreements if each.cause is not None],
         "runs": [
             {
                 "id": each.run.id,
@@ -50,7 +52,7 @@ def results(assessment: Assessment, output: Path) -> Json:
     }
 
 
-def _model(model: AssessedModel) -> Json:
+def _model(model: AssessedModel, verdict: Verdict) -> Json:
     card = model.card
     return {
         "name": card.name,
@@ -59,7 +61,21 @@ def _model(model: AssessedModel) -> Json:
         "dtype": card.dtype,
         "cutoff": card.cutoff,
         "sha256": card.sha256,
-        "verdict": model.verdict,
+        "verdict": verdict,
+    }
+
+
+def _measured(assessment: Assessment) -> tuple[AssessedRun | Agreement, ...]:
+    return (*assessment.runs, *assessment.agreements)
+
+
+def _cause(cause: Cause) -> Json:
+    return {
+        "name": cause.name,
+        "share": cause.share,
+        "evidence": list(cause.evidence),
+        "remedy": cause.remedy,
+        "finding": cause.sentence,
     }
 
 

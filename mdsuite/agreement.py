@@ -1,0 +1,141 @@
+"""Engines compared: measured, judged, and the cause named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from mdsuite.comparison import COARSE, FINE, Comparison
+from mdsuite.engines.kinds import engine_kind
+from mdsuite.execution.supervise import Outcome as Ending
+from mdsuite.execution.supervise import Status
+from mdsuite.judgement.causes import ENGINE_MISMATCH, UNIT_MISMATCH, Cause
+from mdsuite.judgement.criteria import read_profile
+from mdsuite.judgement.judge import Judged, Outcome, judge
+from mdsuite.plan import Plan
+from mdsuite.run import Run
+from mdsuite_analysis.agreement import (
+    Recorded,
+    divergence,
+    force_scale,
+    lyapunov_rate,
+    paired_differences,
+    parity,
+    resolved,
+)
+from mdsuite_analysis.measurement import Measurement, about
+from mdsuite_analysis.read import read_energies, read_frames
+
+PROFILE = "agreement"
+FACTORS: Mapping[str, float] = MappingProxyType(
+    {
+        "kcal/mol for eV": 23.060548,
+        "kJ/mol for eV": 96.485332,
+        "Hartree for eV": 1 / 27.211386,
+        "Rydberg for eV": 1 / 13.605693,
+        "bohr for Å": 0.529177,
+        "Hartree/bohr for eV/Å": 1 / 51.422067,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """What was found of one engine beside the reference.
+
+    unmeasured : why nothing was, if so
+    """
+
+    reference: Run
+    run: Run
+    measurements: tuple[Measurement, ...]
+    judged: tuple[Judged, ...]
+    cause: Cause | None
+    unmeasured: str = ""
+
+    @property
+    def title(self) -> str:
+        """Whose agreement with whom."""
+        model = "" if self.run.model_name == self.reference.model_name else f" ({self.run.model_name})"
+        ours, theirs = engine_kind(self.run.engine).title, engine_kind(self.reference.engine).title
+        return f"{ours}{model} and {theirs}, {self.run.structure}"
+
+
+def agreements(plan: Plan, output: Path, endings: Mapping[str, Ending]) -> tuple[Agreement, ...]:
+    """Every engine of a plan beside its reference."""
+    return tuple(
+        _agreement(comparison, run, plan, output, endings)
+        for comparison in plan.comparisons
+        for run in comparison.others
+    )
+
+
+def _agreement(comparison: Comparison, run: Run, plan: Plan, output: Path, endings: Mapping[str, Ending]) -> Agreement:
+    needed = (run, comparison.reference, *comparison.fine, *comparison.coarse)
+    missing = [each for each in needed if endings[each.id].status is not Status.DONE]
+    subject = {"structure": run.structure, "model": run.model_name, "engine": run.engine, "run": run.id}
+    subject["reference"] = comparison.reference.engine
+    measured: list[Measurement] = []
+    unmeasured, cause = "", None
+    if missing:
+        ending = endings[missing[0].id]
+        unmeasured = f"{engine_kind(missing[0].engine).title}: {ending.status} after {ending.steps} steps"
+        unmeasured += f": {ending.reason}" if ending.reason else ""
+    else:
+        recorded = [_recorded(plan.folder(output, each)) for each in needed]
+        measured = [about(each, **subject) for each in _measured(recorded, len(comparison.fine))]
+    by_name = {each.name: each for each in measured}
+    judged = tuple(
+        judge(criterion, by_name.get(criterion.measurement), subject, scale=run.temperature)
+        for criterion in read_profile(PROFILE).criteria
+    )
+    if not missing:
+        cause = _cause(run, judged, *force_scale(recorded[0], recorded[1]))
+    return Agreement(
+        reference=comparison.reference,
+        run=run,
+        measurements=tuple(measured),
+        judged=judged,
+        cause=cause,
+        unmeasured=unmeasured,
+    )
+
+
+def _recorded(folder: Path) -> Recorded:
+    return Recorded(energies=read_energies(folder), frames=read_frames(folder))
+
+
+def _measured(recorded: Sequence[Recorded], n_fine: int) -> list[Measurement]:
+    run, reference, *controls = recorded
+    fine, coarse = controls[:n_fine], controls[n_fine:]
+    chosen = fine if resolved(fine[0], coarse[0], reference, COARSE / FINE) else coarse
+    return [
+        *parity(run, reference, chosen),
+        divergence(run, reference, chosen),
+        lyapunov_rate(reference, chosen),
+        *paired_differences(run, reference),
+    ]
+
+
+def _cause(run: Run, judged: Sequence[Judged], factor: float, left: float) -> Cause | None:
+    failed = [each for each in judged if each.outcome is Outcome.FAIL]
+    if not failed:
+        return None
+    evidence = tuple(each.criterion.measurement for each in failed)
+    unit = next((unit for unit, wanted in FACTORS.items() if left < 1e-3 and abs(factor / wanted - 1.0) < 1e-2), None)
+    worst = failed[0]
+    shown = "not finite" if worst.measurement is None else f"{worst.measurement.value:.3g} {worst.measurement.unit}"
+    note = "" if worst.measurement is None else worst.measurement.note
+    what = f"{engine_kind(run.engine).title}, {run.structure}: '{worst.criterion.label}' is off: {shown}"
+    sentence = what + (f" ({note})" if note else "")
+    if unit is not None:
+        sentence += f"; its forces are {factor:.6g} times those of the reference, as by {unit}"
+    return Cause(
+        name=ENGINE_MISMATCH if unit is None else UNIT_MISMATCH,
+        share=None,
+        evidence=evidence,
+        remedy=worst.criterion.remedy,
+        sentence=sentence,
+    )

@@ -1,0 +1,75 @@
+"""Whether an engine takes a run, asked in a process of its own: ``python -m mdsuite.engines.probe FOLDER``.
+
+LAMMPS may end its process where it does not like its input, or be of a library that cannot be loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from mdsuite.engines.engine import StepError
+from mdsuite.engines.kinds import NATIVE, engine_kind
+from mdsuite.engines.library import library_environment
+from mdsuite.run import FloatArray, Run, read_run, write_run
+from mdsuite_driver.models.protocol import Evaluation
+
+PATIENCE = 300.0  # s
+ANSWER = "mdsuite-probe: "
+
+
+class _Nobody:
+    """No forces, and nobody to tell."""
+
+    def evaluate(self, step: int, cell: FloatArray, positions: FloatArray) -> Evaluation:
+        raise RuntimeError("a probe has no forces")
+
+    def advanced(self, step: int) -> None:
+        """Tell nobody."""
+
+
+def refusal(run: Run) -> str | None:
+    """Why a run's engine does not take it, in the engine's own words, or None if it does."""
+    with tempfile.TemporaryDirectory(prefix="mdsuite-probe-") as name:
+        folder = Path(name)
+        write_run(run, folder)
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "mdsuite.engines.probe", str(folder)],
+            env={**os.environ, "OMP_NUM_THREADS": "1", **library_environment(run, folder)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE,
+            check=False,
+        )
+        answers = [line for line in done.stdout.splitlines() if line.startswith(ANSWER)]
+        if answers:
+            told = json.loads(answers[-1].removeprefix(ANSWER))
+            return None if told is None else str(told)
+        log = folder / f"log.{run.engine}"
+        said = (log.read_text(errors="replace") if log.exists() else done.stderr).strip().splitlines()
+        return f"it ended with exit code {done.returncode}: {' / '.join(said[-5:])}"
+
+
+def _ask(folder: Path) -> str | None:
+    run = read_run(folder)
+    kind = engine_kind(run.engine)
+    try:
+        engine = kind.open(run, _Nobody(), folder / f"log.{kind.name}")
+        engine.begin()
+        if kind.forces == NATIVE:
+            engine.integrate(0, 0)
+    except StepError as error:
+        return str(error.__cause__)
+    except Exception as error:  # whatever it is, the user has to know before anything is started
+        return str(error)
+    return None
+
+
+if __name__ == "__main__":
+    print(ANSWER + json.dumps(_ask(Path(sys.argv[1]))))
