@@ -108,6 +108,8 @@ class IpiStepper:
         self._system: Any = of.simulation.syslist[0]  # untyped
         of.at_step = step
         of.simulation.prng.state = Random(run.seed_of(step)).state
+        # what the thermostat took so far: each chunk reckons anew, resumed or not
+        self._system.ensemble.eens = self._system.motion.thermostat.ethermo = 0.0
         if memory is not None:
             self._system.beads.q[0] = memory["positions"]
             self._system.beads.p[0] = memory["momenta"]

@@ -401,7 +401,6 @@ def _integrator(run: Run, units: Units, step: int) -> list[str]:
         "langevin": [
             "fix integrate all nve",
             f"fix thermostat all langevin {T} {damping} {seed} zero yes tally yes",
-            "fix_modify thermostat energy yes",
         ],
         "csvr": ["fix integrate all nve", f"fix thermostat all temp/csvr {T} {damping} {seed}"],
         "nose-hoover": [f"fix integrate all nvt temp {T} {damping}"],
