@@ -74,7 +74,7 @@ def agreements(plan: Plan, output: Path, endings: Mapping[str, Ending]) -> tuple
 
 def _agreement(comparison: Comparison, run: Run, plan: Plan, output: Path, endings: Mapping[str, Ending]) -> Agreement:
     needed = (run, comparison.reference, *comparison.fine, *comparison.coarse)
-    missing = [each for each in needed if endings[each.id].status is not Status.DONE]
+    missing = [each for each in needed if not _recorded_enough(endings[each.id], whole=each is not run)]
     subject = {"structure": run.structure, "model": run.model_name, "engine": run.engine, "run": run.id}
     subject["reference"] = comparison.reference.engine
     measured: list[Measurement] = []
@@ -92,7 +92,7 @@ def _agreement(comparison: Comparison, run: Run, plan: Plan, output: Path, endin
         for criterion in read_profile(PROFILE).criteria
     )
     if not missing:
-        cause = _cause(run, judged, *force_scale(recorded[0], recorded[1]))
+        cause = _cause(run, judged, endings[run.id], *force_scale(recorded[0], recorded[1]))
     return Agreement(
         reference=comparison.reference,
         run=run,
@@ -101,6 +101,11 @@ def _agreement(comparison: Comparison, run: Run, plan: Plan, output: Path, endin
         cause=cause,
         unmeasured=unmeasured,
     )
+
+
+def _recorded_enough(ending: Ending, *, whole: bool) -> bool:
+    """What a model made unstable in one engine is compared as far as it came."""
+    return ending.status is Status.DONE or (not whole and ending.status is Status.UNSTABLE and ending.steps > 0)
 
 
 def _recorded(folder: Path) -> Recorded:
@@ -119,7 +124,7 @@ def _measured(recorded: Sequence[Recorded], n_fine: int) -> list[Measurement]:
     ]
 
 
-def _cause(run: Run, judged: Sequence[Judged], factor: float, left: float) -> Cause | None:
+def _cause(run: Run, judged: Sequence[Judged], ending: Ending, factor: float, left: float) -> Cause | None:
     failed = [each for each in judged if each.outcome is Outcome.FAIL]
     if not failed:
         return None
@@ -130,6 +135,8 @@ def _cause(run: Run, judged: Sequence[Judged], factor: float, left: float) -> Ca
     note = "" if worst.measurement is None else worst.measurement.note
     what = f"{engine_kind(run.engine).title}, {run.structure}: '{worst.criterion.label}' is off: {shown}"
     sentence = what + (f" ({note})" if note else "")
+    if ending.status is Status.UNSTABLE:
+        sentence += f"; there the run became unstable after {ending.steps} of {run.n_steps} steps"
     if unit is not None:
         sentence += f"; its forces are {factor:.6g} times those of the reference, as by {unit}"
     return Cause(

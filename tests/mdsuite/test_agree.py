@@ -1,0 +1,183 @@
+"""Engines that integrate the same model alike are told from those that do not, whatever is wrong with them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import broken_engines
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from mdsuite.cli import main
+
+ARGON = ["--structure", "argon", "--temperature-K", 60, "--timestep-fs", 4]
+FOUND_BY = {
+    "rounded": "force_parity",
+    "single": "force_parity",
+    "shear": "virial_parity",
+    "kcal": "force_parity",
+    "stale": "divergence_ratio",
+    "thermostatted": "divergence_ratio",
+    "slow": "divergence_ratio",
+    "constants": "divergence_ratio",
+}
+
+
+def agree(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["agree", *map(str, arguments)], catch_exceptions=False)
+
+
+def results(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "results.json").read_text())
+
+
+def failures(found: dict[str, Any], engine: str) -> set[str]:
+    return {
+        each["measurement"]
+        for each in found["verdicts"]
+        if each["subject"]["engine"] == engine and each["outcome"] == "fail"
+    }
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The broken engines, as a package that brings them."""
+    site = tmp_path_factory.mktemp("site")
+    package = site / "broken_engines-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-engines\nVersion: 1.0\n")
+    points = "\n".join(f"{kind.name} = broken_engines:{_name(kind)}" for kind in broken_engines.KINDS)
+    (package / "entry_points.txt").write_text(f"[mdsuite.engines]\n{points}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(site)
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(site), str(Path(__file__).parent)]))
+        yield
+
+
+@pytest.fixture(scope="module")
+def judged(installed: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, dict[str, Any]]:
+    """Every broken engine, and its clean twin, in one comparison."""
+    output = tmp_path_factory.mktemp("agree") / "o"
+    engines = [flag for kind in broken_engines.KINDS if kind.name != "permuted" for flag in ("--engine", kind.name)]
+    result = agree("argon-lj", *ARGON, "--time-ps", 1.2, "--engine", "ase", *engines, "--output", output)
+    return result, results(output)
+
+
+def _name(kind: Any) -> str:
+    return next(name for name, value in vars(broken_engines).items() if value is kind)
+
+
+def test_a_broken_engine_makes_the_verdict(judged: tuple[Result, dict[str, Any]]):
+    assert (judged[0].exit_code, judged[1]["verdict"]) == (1, "NOT RECOMMENDED")
+
+
+@pytest.mark.parametrize("engine", FOUND_BY)
+def test_a_broken_engine_is_found_by_what_it_breaks(engine: str, judged: tuple[Result, dict[str, Any]]):
+    assert FOUND_BY[engine] in failures(judged[1], engine)
+    cause = "unit_mismatch" if engine == "kcal" else "engine_mismatch"
+    named = [each for each in judged[1]["causes"] if each["finding"].startswith(f"{engine}, argon")]
+    assert [each["name"] for each in named] == [cause]
+    assert FOUND_BY[engine] in named[0]["evidence"]
+
+
+def test_atoms_that_are_permuted_are_found_where_they_differ(installed: None, tmp_path: Path):
+    """LAMMPS' sorting is seen by a molecule; for atoms of one element it is no defect."""
+    engines = ["--engine", "ase", "--engine", "permuted", "--engine", "clean"]
+    arguments = ["--structure", "ethanol", "--time-ps", 0.2, *engines, "--output", tmp_path / "o"]
+    assert agree("painn-ultra-tiny", *arguments).exit_code == 1
+    found = results(tmp_path / "o")
+    assert "divergence_ratio" in failures(found, "permuted") or "force_parity" in failures(found, "permuted")
+    assert failures(found, "clean") == set()
+
+
+def test_the_clean_twin_of_all_passes(judged: tuple[Result, dict[str, Any]]):
+    outcomes = {each["outcome"] for each in judged[1]["verdicts"] if each["subject"]["engine"] == "clean"}
+    assert outcomes == {"pass"}
+
+
+def test_halved_shear_is_a_defect_of_the_virial_alone(judged: tuple[Result, dict[str, Any]]):
+    assert failures(judged[1], "shear") == {"virial_parity"}
+
+
+def test_the_factor_between_units_is_named(judged: tuple[Result, dict[str, Any]]):
+    (cause,) = (each for each in judged[1]["causes"] if each["name"] == "unit_mismatch")
+    assert "23.06" in cause["finding"] and "kcal/mol for eV" in cause["finding"]
+
+
+@pytest.mark.parametrize(("model", "structure"), [("argon-lj", "argon"), ("silicon-sw", "silicon")])
+@pytest.mark.parametrize("tilted", [False, True])
+def test_native_lammps_and_a_served_pytorch_model_agree(model: str, structure: str, tilted: bool, tmp_path: Path):
+    """To 1e-10 in energies, forces and virial, over 200 steps."""
+    import ase.io
+
+    from mdsuite.structures import read_structure
+    from mdsuite_analysis.read import read_energies, read_frames
+
+    atoms = read_structure(structure)
+    if tilted:
+        shear = np.array([[0.0, 0.0, 0.0], [1.8, 0.0, 0.0], [0.5, -1.4, 0.0]])
+        atoms.set_cell(atoms.cell[:] + shear, scale_atoms=True)
+    ase.io.write(tmp_path / "start.extxyz", atoms)
+    result = agree(
+        *(model, "--native", model, "--engine", "lammps", "--structure", tmp_path / "start.extxyz"),
+        *("--timestep-fs", 1, "--time-ps", 0.2, "--temperature-K", 60, "--output", tmp_path / "o"),
+    )
+    assert result.exit_code == 0, result.output
+    runs = {each["subject"]["engine"]: each["subject"]["run"] for each in results(tmp_path / "o")["measurements"]}
+    folders = [path for path in (tmp_path / "o" / "runs").iterdir() if read_energies(path).step[-1] == 200]
+    native = tmp_path / "o" / "runs" / runs["lammps-native"]
+    served = next(path for path in folders if json.loads((path / "run.json").read_text())["engine"] == "lammps")
+    for ours, theirs in (
+        (read_energies(native).potential_energy, read_energies(served).potential_energy),
+        (read_frames(native).forces, read_frames(served).forces),
+        (read_frames(native).virial, read_frames(served).virial),
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-10 * np.abs(theirs).max())
+
+
+NATIVE_DEFECTS = {
+    "real for metal": ('units = "real"\n', "pair_coeff * * 0.0104 3.4", "force_parity"),
+    "a stale neighbour list": ("", "neigh_modify every 1000000 delay 1000000 check no", "divergence_ratio"),
+    "another cut-off": ("", "pair_coeff * * 0.0104 3.4 8.4", "force_parity"),
+    "four digits of a parameter": ("", "pair_coeff * * 0.0104 3.4001", "force_parity"),
+}
+
+
+@pytest.mark.parametrize("defect", NATIVE_DEFECTS)
+def test_a_slip_in_a_native_potential_is_found(defect: str, tmp_path: Path):
+    units, line, found_by = NATIVE_DEFECTS[defect]
+    lines = ["pair_style lj/smooth/linear 8.5", "pair_coeff * * 0.0104 3.4", "neighbor 0.1 bin", line]
+    (tmp_path / "slip.toml").write_text(f'elements = ["Ar"]\n{units}commands = {json.dumps(lines)}\n')
+    result = agree(
+        *("argon-lj", "--native", tmp_path / "slip.toml", *ARGON, "--engine", "lammps", "--time-ps", 1.2),
+        *("--output", tmp_path / "o"),
+    )
+    assert result.exit_code == 1, result.output
+    assert found_by in failures(results(tmp_path / "o"), "lammps-native")
+
+
+def test_a_native_potential_that_is_the_model_is_approved_with_its_report(tmp_path: Path):
+    result = agree("argon-lj", "--native", "argon-lj", *ARGON, "--time-ps", 1.2, "--output", tmp_path / "o")
+    assert result.exit_code == 0, result.output
+    report = (tmp_path / "o" / "report.md").read_text()
+    assert report.startswith("# argon-lj and argon-lj, LAMMPS' own: do the engines agree?")
+    for figure in json.loads(json.dumps([line for line in report.splitlines() if line.startswith("![")])):
+        assert (tmp_path / "o" / figure.partition("(")[2].rstrip(")")).is_file()
+    assert results(tmp_path / "o")["causes"] == []
+
+
+def test_a_campaign_with_several_engines_compares_them(tmp_path: Path):
+    arguments = ["--model", "painn-ultra-tiny", "--structure", "ethanol", "--replicas", 1, "--time-ps", 0.3]
+    engines = ["--engine", "lammps", "--engine", "ipi", "--engine", "ase"]
+    result = CliRunner().invoke(main, ["run", *map(str, [*arguments, *engines, "--output", tmp_path / "o"])])
+    found = results(tmp_path / "o")
+    assert found["engine"] == ["lammps", "ipi", "ase"]
+    parity = [each for each in found["verdicts"] if each["measurement"] == "divergence_ratio"]
+    assert [each["outcome"] for each in parity] == ["pass", "pass"]
+    assert "## Engines" in (tmp_path / "o" / "report.md").read_text()
+    assert result.exit_code in (0, 3)
