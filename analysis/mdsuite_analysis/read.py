@@ -15,6 +15,7 @@ from mdsuite_analysis.series import EnergySeries, Floats, Frames
 
 _EVERY_STEP = "parameters/every_step"
 _PARTICLES = "particles/trajectory"
+_CONSERVED = "conserved_energy"  # not every integrator reckons it
 _OBSERVABLES = "observables/trajectory"
 KJ_PER_MOL = N_A * e * 1e-3
 """1 eV in kJ/mol, in which forces are recorded."""
@@ -44,7 +45,8 @@ def segments(folder: Path) -> list[Path]:
 def read_energies(folder: Path) -> EnergySeries:
     """The energies of every step of a run, read from all its segments."""
     parts = [_read_columns(path) for path in segments(folder)]
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in _COLUMNS}
+    names = [*_COLUMNS, *([_CONSERVED] if all(_CONSERVED in part for part in parts) else [])]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
     step = columns.pop("step").astype(np.int64)
     _check_contiguous(folder, step)
     return EnergySeries(step=step, n_atoms=len(_species(segments(folder)[0])), **columns)
@@ -129,7 +131,8 @@ def _species(path: Path) -> Floats:
 
 def _read_columns(path: Path) -> dict[str, Floats]:
     with _opened(path) as file:
-        return {name: _dataset(file, f"{_EVERY_STEP}/{name}") for name in _COLUMNS}
+        optional = [_CONSERVED] if f"{_EVERY_STEP}/{_CONSERVED}" in file else []
+        return {name: _dataset(file, f"{_EVERY_STEP}/{name}") for name in (*_COLUMNS, *optional)}
 
 
 def _read(path: Path, name: str) -> Floats:

@@ -24,6 +24,8 @@ class EnergySeries:
     potential_energy, kinetic_energy : (n,) float, eV, or None
     temperature : (n,) float, K, or None
         The kinetic temperature.
+    conserved_energy : (n,) float, eV, or None
+        What the integrator conserves: the total energy less what a thermostat gave, up to a constant.
     n_atoms : int
 
     """
@@ -35,6 +37,7 @@ class EnergySeries:
     potential_energy: Floats | None = None
     kinetic_energy: Floats | None = None
     temperature: Floats | None = None
+    conserved_energy: Floats | None = None
 
     def __post_init__(self) -> None:
         if self.n_atoms < 1:

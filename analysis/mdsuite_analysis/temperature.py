@@ -5,8 +5,9 @@ from MDAnalysis.analysis.base import AnalysisBase
 from MDAnalysis.core.groups import AtomGroup
 from scipy.constants import angstrom, atomic_mass, k, pico
 
+from mdsuite_analysis.elements import symbol
 from mdsuite_analysis.measurement import Measurement
-from mdsuite_analysis.series import Floats
+from mdsuite_analysis.series import Floats, Integers
 from mdsuite_analysis.statistics import SHORTEST, mean_with_interval
 from mdsuite_analysis.transient import start_transient
 
@@ -28,6 +29,62 @@ def kinetic_temperature(masses: Floats, velocities: Floats, *, dof: int) -> floa
 
     """
     return float(np.einsum("i,ij,ij->", masses, velocities, velocities)) * KELVIN / dof
+
+
+def species_temperatures(
+    velocities: Floats, masses: Floats, numbers: Integers, *, at_rest: bool, confidence: float = 0.95
+) -> list[Measurement]:
+    """The mean kinetic temperature of each element, and how far apart they are: equipartition.
+
+    Of an element with the atoms s, 3 Σ_s (1 - m / M) degrees of freedom carry kinetic energy where the centre of mass
+    of all is at rest, 3 n_s where it is not. ``species_temperature_spread`` is the largest deviation of an element
+    from the mean of all, relative to that mean; its interval is that of the widest, each at a confidence that holds
+    for all of them together.
+
+    Parameters
+    ----------
+    velocities : (n_frames, n_atoms, 3) float, Å/ps
+    masses : (n_atoms,) float, amu
+    numbers : (n_atoms,) int
+        Atomic numbers.
+    at_rest : bool
+        Whether the centre of mass is.
+    confidence : float
+        Confidence of the intervals.
+
+    """
+    twice = masses * (velocities**2).sum(axis=2)
+    carried = 3.0 * (1.0 - masses / masses.sum()) if at_rest else np.full(len(masses), 3.0)
+    start = start_transient(twice.sum(axis=1) * KELVIN / carried.sum())
+    settled = twice[start.end :] * KELVIN
+    if len(settled) < SHORTEST or not np.isfinite(settled).all():
+        note = f"{len(settled)} frames after the transient; a mean needs {SHORTEST}, all of them finite"
+        nan = float("nan")
+        name = "species_temperature_spread"
+        return [Measurement(name=name, value=nan, unit="1", ci=(nan, nan), confidence=confidence, note=note)]
+    elements = np.unique(numbers)
+    together = 1.0 - (1.0 - confidence) / len(elements)
+    overall = settled.sum(axis=1).mean() / carried.sum()
+    measurements, spreads = [], []
+    for number in elements:
+        of = numbers == number
+        series = settled[:, of].sum(axis=1) / carried[of].sum()
+        mean = mean_with_interval(series, confidence=confidence)
+        name = f"temperature_of_{symbol(int(number))}"
+        measurements.append(Measurement(name=name, value=mean.value, unit="K", ci=mean.ci, confidence=confidence))
+        apart = mean_with_interval(series / overall - 1.0, confidence=together)
+        spreads.append((abs(apart.value), apart.ci[1] - apart.value))
+    low = max(0.0, *(value - half for value, half in spreads))
+    high = max(value + half for value, half in spreads)
+    spread = Measurement(
+        name="species_temperature_spread",
+        value=max(value for value, _ in spreads),
+        unit="1",
+        ci=(low, high),
+        confidence=confidence,
+        note=start.note,
+    )
+    return [*measurements, spread]
 
 
 def temperature_mean(temperature: Floats, *, confidence: float = 0.95) -> Measurement:

@@ -40,7 +40,7 @@ TILT = np.array([[0.0, 0.0, 0.0], [2.1, 0.0, 0.0], [-1.3, 1.7, 0.0]])  # Å
 
 
 def contract_run(kind: EngineKind, *, tilted: bool = False, **changes: Any) -> Run:
-    """A run of 400 steps of argon at 60 K in an engine."""
+    """A run of 200 steps of argon at 60 K in an engine."""
     atoms = read_structure(STRUCTURE)
     if tilted:
         atoms.set_cell(atoms.cell[:] + TILT, scale_atoms=True)
@@ -64,8 +64,8 @@ def contract_run(kind: EngineKind, *, tilted: bool = False, **changes: Any) -> R
         engine=kind.name,
         ensemble="nve",
         timestep=0.004,
-        n_steps=400,
-        chunk_steps=100,
+        n_steps=200,
+        chunk_steps=50,
         frame_steps=20,
         temperature=60.0,
         replica=0,
@@ -113,7 +113,7 @@ class EngineContract:
             np.testing.assert_allclose(frames.virial[k], wanted.virial, atol=1e-10 * np.abs(wanted.virial).max())
 
     def test_the_trajectory_is_that_of_the_reference(self, tmp_path: Path) -> None:
-        """To ten digits after 400 steps, and so is the drift."""
+        """To ten digits after 200 steps, and so is the drift."""
         done(contract_run(self.kind), tmp_path / "ours")
         done(contract_run(engine_kind(REFERENCE)), tmp_path / "theirs")
         ours, theirs = (read_frames(tmp_path / name) for name in ("ours", "theirs"))
@@ -132,7 +132,7 @@ class EngineContract:
 
     def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(self, tmp_path: Path) -> None:
         """Restart is continue."""
-        run = contract_run(self.kind, n_steps=400, chunk_steps=20)
+        run = contract_run(self.kind, n_steps=300, chunk_steps=20)
         done(run, tmp_path / "whole")
         write_run(run, tmp_path / "stopped")
         stop = Stop()

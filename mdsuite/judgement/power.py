@@ -19,7 +19,7 @@ def time_to_decide(judged: Judged, duration: float) -> float | None:
     value, (low, high) = measurement.value, measurement.ci
     half = 0.5 * (high - low)
     limit = min((bound for bound in judged.limit if bound is not None), key=lambda bound: abs(value - bound))
-    if measurement.name == "energy_drift":
+    if measurement.name in ("energy_drift", "conserved_drift"):
         length = length_to_decide(slope=value, half_width=half, duration=duration, limit=limit)
     else:
         length = _of_a_mean(abs(value - limit), half, duration)

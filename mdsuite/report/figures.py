@@ -57,10 +57,14 @@ def _save(figure: Figure, stem: Path) -> list[Path]:
 
 def _draw_energies(axes: Axes, runs: Sequence[AssessedRun]) -> None:
     for each, colour, style, energies in _styled(runs):
-        change = 1000.0 * (energies.total_energy - energies.total_energy[0]) / energies.n_atoms
+        energy = energies.total_energy
+        if each.run.thermostat and energies.conserved_energy is not None:
+            energy = energies.conserved_energy
+        change = 1000.0 * (energy - energy[0]) / energies.n_atoms
         axes.plot(*_thinned(energies.time, change), style, color=colour, lw=1.0, label=_label(each))
     axes.set_xlabel("time (ps)")
-    axes.set_ylabel("total energy, change since the start (meV/atom)")
+    what = "conserved" if runs[0].run.thermostat else "total"
+    axes.set_ylabel(f"{what} energy, change since the start (meV/atom)")
     axes.axhline(0.0, color="0.6", lw=0.8, zorder=0)
 
 

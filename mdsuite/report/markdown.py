@@ -188,7 +188,8 @@ def _of(run: AssessedRun, measurement: Measurement, describe: Callable[[Judged],
 
 
 def _span(model: AssessedModel, name: str) -> str:
-    values = [each.value for run in model.runs if (each := run.measured(name)) is not None]
+    found = (run.drift if name == "drift" else run.measured(name) for run in model.runs)
+    values = [each.value for each in found if each is not None]
     if not values:
         return "not measured"
     return words.span(values)

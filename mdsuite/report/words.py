@@ -135,11 +135,12 @@ def _run_findings(run: AssessedRun) -> Iterator[str]:
 
 
 def _drift(run: AssessedRun) -> Iterator[str]:
-    drift = run.measured("energy_drift")
+    drift = run.drift
     if drift is not None and math.isfinite(drift.value):
         heats = "heat" if drift.value > 0 else "cool"
+        what = "conserved" if run.run.thermostat else "total"
         yield (
-            f"total energy drifts by {quantity(drift, sign=True)}, which would {heats} a harmonic system by "
+            f"{what} energy drifts by {quantity(drift, sign=True)}, which would {heats} a harmonic system by "
             f"{number(abs(drift.value) * KELVIN_PER_MEV)} K/ps."
         )
 

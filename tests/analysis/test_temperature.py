@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.constants import R, gram
 
-from mdsuite_analysis.temperature import KineticTemperature, kinetic_temperature, temperature_mean
+from mdsuite_analysis.temperature import (
+    KELVIN,
+    KineticTemperature,
+    kinetic_temperature,
+    species_temperatures,
+    temperature_mean,
+)
 
 
 def temperatures(mean=300.0, n=2000, start=0.0):
@@ -80,3 +86,36 @@ def test_the_frames_of_a_trajectory_have_the_temperature_of_their_velocities():
 def test_the_mean_over_the_frames_is_that_of_their_series():
     analysis = KineticTemperature(maxwell().atoms, dof=21).run()
     assert analysis.results.mean == temperature_mean(analysis.results.temperature)
+
+
+NUMBERS = np.array([1] * 6 + [6] * 3)
+MASSES = np.where(NUMBERS == 1, 1.008, 12.011)
+
+
+def thermal(hydrogen: float, carbon: float, *, at_rest: bool = True, n_frames: int = 2000, seed: int = 0):
+    """Velocities (n_frames, 9, 3) of elements with temperatures of their own, the centre of mass at rest or not."""
+    random = np.random.default_rng(seed)
+    width = np.sqrt(np.where(NUMBERS == 1, hydrogen, carbon) / KELVIN / MASSES)
+    velocities = random.normal(size=(n_frames, 9, 3)) * width[:, None]
+    if at_rest:
+        velocities -= (MASSES[:, None] * velocities).sum(axis=1, keepdims=True) / MASSES.sum()
+    return velocities
+
+
+@pytest.mark.parametrize("at_rest", [True, False])
+def test_elements_in_equilibrium_have_one_temperature(at_rest: bool):
+    *each, spread = species_temperatures(thermal(300.0, 300.0, at_rest=at_rest), MASSES, NUMBERS, at_rest=at_rest)
+    assert [measured.name for measured in each] == ["temperature_of_H", "temperature_of_C"]
+    for measured in each:
+        assert measured.ci[0] < 300.0 < measured.ci[1]
+    assert spread.ci[1] < 0.1
+
+
+def test_an_element_that_is_hotter_is_found():
+    spread = species_temperatures(thermal(360.0, 240.0), MASSES, NUMBERS, at_rest=True)[-1]
+    assert spread.ci[0] > 0.1
+
+
+def test_few_frames_say_nothing_of_elements():
+    (spread,) = species_temperatures(thermal(300.0, 300.0, n_frames=10), MASSES, NUMBERS, at_rest=True)
+    assert np.isnan(spread.value) and "needs" in spread.note

