@@ -29,6 +29,8 @@ from mdsuite_analysis.measurement import Measurement, about
 from mdsuite_analysis.read import read_energies, read_frames
 
 PROFILE = "agreement"
+# each thermostat makes them differ in its own way
+OF_TRAJECTORIES = ("divergence_ratio", "lyapunov_rate", "drift_difference")
 FACTORS: Mapping[str, float] = MappingProxyType(
     {
         "kcal/mol for eV": 23.060548,
@@ -85,11 +87,13 @@ def _agreement(comparison: Comparison, run: Run, plan: Plan, output: Path, endin
         unmeasured += f": {ending.reason}" if ending.reason else ""
     else:
         recorded = [_recorded(plan.folder(output, each)) for each in needed]
-        measured = [about(each, **subject) for each in _measured(recorded, len(comparison.fine))]
+        found = _measured(recorded, len(comparison.fine), thermostatted=bool(run.thermostat))
+        measured = [about(each, **subject) for each in found]
     by_name = {each.name: each for each in measured}
     judged = tuple(
         judge(criterion, by_name.get(criterion.measurement), subject, scale=run.temperature)
         for criterion in read_profile(PROFILE).criteria
+        if not (run.thermostat and criterion.measurement in OF_TRAJECTORIES)
     )
     if not missing:
         cause = _cause(run, judged, endings[run.id], *force_scale(recorded[0], recorded[1]))
@@ -112,16 +116,15 @@ def _recorded(folder: Path) -> Recorded:
     return Recorded(energies=read_energies(folder), frames=read_frames(folder))
 
 
-def _measured(recorded: Sequence[Recorded], n_fine: int) -> list[Measurement]:
+def _measured(recorded: Sequence[Recorded], n_fine: int, *, thermostatted: bool) -> list[Measurement]:
     run, reference, *controls = recorded
     fine, coarse = controls[:n_fine], controls[n_fine:]
+    pairs = paired_differences(run, reference)
+    if thermostatted:
+        pairs = [each for each in pairs if each.name not in OF_TRAJECTORIES]
     chosen = fine if resolved(fine[0], coarse[0], reference, COARSE / FINE) else coarse
-    return [
-        *parity(run, reference, chosen),
-        divergence(run, reference, chosen),
-        lyapunov_rate(reference, chosen),
-        *paired_differences(run, reference),
-    ]
+    trajectories = [divergence(run, reference, chosen), lyapunov_rate(reference, chosen)]
+    return [*parity(run, reference, chosen), *([] if thermostatted else trajectories), *pairs]
 
 
 def _cause(run: Run, judged: Sequence[Judged], ending: Ending, factor: float, left: float) -> Cause | None:

@@ -108,12 +108,7 @@ def print_agreements(console: Console, assessment: Assessment, report: Path) -> 
         judged = verdict(agreement.judged)
         table.add_row(agreement.title, *cells, Text(judged, style=COLOURS[judged]))
     console.print(table)
-    for agreement in assessment.agreements:
-        if agreement.cause is not None:
-            console.print(f"\n{agreement.cause.name}: {agreement.cause.sentence}", markup=False, highlight=False)
-    colour = COLOURS[assessment.verdict]
-    console.print(f"\nverdict: [bold {colour}]{assessment.verdict}[/]")
-    console.print(f"report:  {report}", soft_wrap=True, highlight=False)
+    _print_verdict(console, assessment, report)
 
 
 def print_summary(console: Console, assessment: Assessment, report: Path) -> None:
@@ -127,6 +122,13 @@ def print_summary(console: Console, assessment: Assessment, report: Path) -> Non
     for run in assessment.runs:
         table.add_row(*_row(run, named=len(assessment.models) > 1, ended=unfinished))
     console.print(table)
+    _print_verdict(console, assessment, report)
+
+
+def _print_verdict(console: Console, assessment: Assessment, report: Path) -> None:
+    for agreement in assessment.agreements:
+        if agreement.cause is not None:
+            console.print(f"\n{agreement.cause.name}: {agreement.cause.sentence}", markup=False, highlight=False)
     colour = COLOURS[assessment.verdict]
     console.print(f"\nverdict: [bold {colour}]{assessment.verdict}[/]")
     console.print(f"report:  {report}", soft_wrap=True, highlight=False)

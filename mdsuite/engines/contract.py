@@ -155,6 +155,21 @@ class EngineContract:
         assert (outcome.status, outcome.steps) == (Status.UNSTABLE, 0)
         assert "beyond the limit" in outcome.reason
 
+    def test_a_killed_driver_is_replaced_and_the_trajectory_is_the_same(self, tmp_path: Path) -> None:
+        """The atoms wait for another driver, and know nothing of it."""
+        if self.kind.forces != DRIVER:
+            return
+        run = contract_run(self.kind, n_steps=300, chunk_steps=20)
+        done(run, tmp_path / "whole")
+        write_run(run, tmp_path / "struck")
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(supervise, tmp_path / "struck")
+            wait_for_segments(tmp_path / "struck", 3)
+            os.kill(driver_of(os.getpid()), signal.SIGKILL)
+            outcome = future.result(60.0)
+        assert (outcome.status, len(outcome.events)) == (Status.DONE, 1)
+        assert segments(tmp_path / "struck") == segments(tmp_path / "whole")
+
     def test_a_killed_driver_gives_a_failure_and_no_hang(self, tmp_path: Path) -> None:
         """Where there is a driver, and no other is wanted in its place."""
         if self.kind.forces != DRIVER:

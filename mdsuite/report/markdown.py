@@ -30,6 +30,7 @@ LABELS = MappingProxyType(
         "drift_rate_percent_per_ps": "drift rate, % of the initial energy",
         "temperature_mean": "mean temperature",
         "lyapunov_rate": "rate at which rounding errors grow",
+        "kinetic_distribution_distance": "distance of the distributions of the kinetic energy, in standard deviations",
     }
 )
 COLUMNS = MappingProxyType(
@@ -97,6 +98,7 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
         "conclusion": lambda model: words.conclusion(model, assessment),
         "verdict": assessment.verdict,
         "agreements": assessment.agreements,
+        "engines_summary": " ".join(words.engines_summary(assessment)),
         "agreement_rows": _agreement_rows,
         "agreement_verdict": lambda agreement: judged_together(agreement.judged),
         "agreement_remedies": _agreement_remedies,

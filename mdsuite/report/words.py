@@ -10,7 +10,7 @@ from mdsuite.constants import BOLTZMANN
 from mdsuite.engines.kinds import engine_kind
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.criteria import Criterion
-from mdsuite.judgement.judge import Judged, Outcome, Verdict
+from mdsuite.judgement.judge import Judged, Outcome, Verdict, verdict
 from mdsuite.judgement.power import time_to_decide
 from mdsuite_analysis.measurement import Measurement
 
@@ -83,6 +83,15 @@ def summary(model: AssessedModel) -> list[str]:
         judged = [each for each in model.judged if each.criterion is criterion]
         sentences.extend(_shortfalls(criterion, judged))
     return sentences
+
+
+def engines_summary(assessment: Assessment) -> Iterator[str]:
+    """Whether the engines agree, in one sentence, and one for each that does not."""
+    agreements = assessment.agreements
+    alike = sum(verdict(each.judged) is Verdict.APPROVED for each in agreements)
+    yield f"{alike} of {len(agreements)} comparisons of engines show no difference beyond rounding."
+    yield from (f"{each.cause.sentence} (`{each.cause.name}`)." for each in agreements if each.cause is not None)
+    yield from (f"{each.title}: not compared, see below." for each in agreements if each.unmeasured)
 
 
 def criteria_of(model: AssessedModel) -> list[Criterion]:

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from mdsuite_analysis.agreement import (
     Recorded,
     distances,
     divergence,
+    fluctuation_difference,
     force_scale,
     kinetic_distance,
     lyapunov_rate,
@@ -119,8 +121,31 @@ def test_the_distance_of_two_normal_distributions_is_that_of_their_means():
     assert measured.value == pytest.approx(1.0, rel=0.1)
 
 
+def wandering(n: int, tau: float, seed: int):
+    """An AR(1) series of unit variance and correlation time `tau`."""
+    noise = np.random.default_rng(seed).normal(size=n + 20 * int(tau))
+    keep = np.exp(-1.0 / tau)
+    values = lfilter([np.sqrt(1.0 - keep**2)], [1.0, -keep], noise)
+    return values[-n:]
+
+
+@pytest.mark.parametrize("tau", [10.0, 50.0, 200.0])
+def test_fluctuations_of_one_distribution_are_not_taken_for_two(tau: float):
+    """Of 60 pairs of series hardly one is beyond the limit of a half."""
+    pairs = [(wandering(2000, tau, k), wandering(2000, tau, 1000 + k)) for k in range(60)]
+    assert sum(fluctuation_difference(*pair).ci[0] > 0.5 for pair in pairs) <= 3
+
+
+def test_fluctuations_of_different_widths_are_found():
+    measured = [
+        fluctuation_difference(2.0 * wandering(8000, 10.0, k), wandering(8000, 10.0, 99 + k)) for k in range(20)
+    ]
+    assert sum(each.ci[0] > 0.5 for each in measured) >= 19
+
+
 def test_a_kinetic_energy_that_stands_still_has_no_distribution():
-    assert np.isnan(kinetic_distance(np.ones(100), np.ones(100)).value)
+    for measure in (kinetic_distance, fluctuation_difference):
+        assert np.isnan(measure(np.ones(100), np.ones(100)).value)
 
 
 def test_frames_are_compared_as_far_as_both_go():

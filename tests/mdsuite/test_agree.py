@@ -220,3 +220,16 @@ def test_a_campaign_with_several_engines_compares_them(tmp_path: Path):
     assert [each["outcome"] for each in parity] == ["pass", "pass"]
     assert "## Engines" in (tmp_path / "o" / "report.md").read_text()
     assert result.exit_code in (0, 3)
+
+
+def test_engines_with_thermostats_of_their_own_are_compared_by_what_they_have_in_common(tmp_path: Path):
+    """Their random numbers differ, and so must their trajectories."""
+    arguments = ["--model", "silicon-sw", "--structure", "silicon", "--replicas", 1, "--time-ps", 2, "--timestep-fs", 1]
+    engines = ["--engine", "lammps", "--engine", "ase", "--ensemble", "nvt", "--thermostat", "csvr"]
+    CliRunner().invoke(main, ["run", *map(str, [*arguments, *engines, "--output", tmp_path / "o"])])
+    found = results(tmp_path / "o")
+    compared = {each["measurement"]: each["outcome"] for each in found["verdicts"] if "reference" in each["subject"]}
+    assert compared["force_parity"] == "pass"
+    assert "divergence_ratio" not in compared and "drift_difference" not in compared
+    assert compared["temperature_difference"] in ("pass", "inconclusive")
+    assert found["causes"] == []
