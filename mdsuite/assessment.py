@@ -188,12 +188,6 @@ def _measure_integrity(folder: Path, ending: Ending) -> tuple[tuple[Measurement,
         return (), f"bonds could not be measured: {error}"
 
 
-def exit_code(assessment: Assessment) -> int:
-    """0 approved, 1 not recommended or conditional, 3 inconclusive or not run."""
-    codes = {Verdict.APPROVED: 0, Verdict.CONDITIONAL: 1, Verdict.NOT_RECOMMENDED: 1, Verdict.INCONCLUSIVE: 3}
-    return codes[assessment.verdict]
-
-
 def outcomes_of(judged: Iterable[Judged], outcome: Outcome) -> list[Judged]:
     """Those with a given outcome."""
     return [each for each in judged if each.outcome is outcome]

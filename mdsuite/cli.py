@@ -135,6 +135,37 @@ def agree(
     sys.exit(code)
 
 
+@main.command("analyze")
+@click.argument("energies", type=click.Path(path_type=Path), metavar="ENERGIES.csv")
+@click.option("--n-atoms", type=click.IntRange(1), required=True, help="Atoms that the energies belong to.")
+@click.option("--temperature-K", "temperature_K", type=click.FloatRange(0, min_open=True), help="The target, K.")
+@click.option("--profile", default="production-nve", metavar="P", help="Criteria: a bundled name or a TOML file.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-analysis"), help="For the report.")
+def analyze_series(energies: Path, n_atoms: int, temperature_K: float | None, profile: str, output: Path) -> None:
+    """Judge a bare series of energies, from whatever integrated it.
+
+    The columns are time_ps, total_energy_eV and, if known, temperature_K.
+
+    Exit codes: 0 approved, 1 not recommended, 2 bad input, 3 inconclusive.
+    """
+    from mdsuite.analysis import analyze  # noqa: PLC0415
+    from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
+    from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
+    from mdsuite.report.write import write_series_report  # noqa: PLC0415
+    from mdsuite.series import read_csv  # noqa: PLC0415
+
+    try:
+        analysis = analyze(energies.name, read_csv(energies, n_atoms), read_profile(profile), temperature_K)
+        report = write_series_report(analysis, output)
+    except (InputError, OSError) as error:
+        click.echo(f"mdsuite: {error}", err=True)
+        sys.exit(BAD_INPUT)
+    for each in analysis.judged:
+        click.echo(f"{each.criterion.label}: {each.outcome}")
+    click.echo(f"\nverdict: {analysis.verdict}\nreport:  {report}")
+    sys.exit(exit_code(analysis.verdict))
+
+
 @main.command("run-one")
 @click.argument("folder", type=click.Path(path_type=Path))
 @DEADLINE
@@ -215,9 +246,10 @@ def _run(
 def _carry_out(  # their types import late
     console: Any, plan: Any, profile: Any, output: Path, jobs: int, stop: Stop, agreement: bool
 ) -> int:
-    from mdsuite.assessment import assess, exit_code  # noqa: PLC0415
+    from mdsuite.assessment import assess  # noqa: PLC0415
     from mdsuite.execution.local import run_all  # noqa: PLC0415
     from mdsuite.execution.supervise import Status  # noqa: PLC0415
+    from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
     from mdsuite.progress import live, plain, print_agreements, print_stopped, print_summary  # noqa: PLC0415
     from mdsuite.report.write import AGREE, RUN, write_report  # noqa: PLC0415
 
@@ -231,7 +263,7 @@ def _carry_out(  # their types import late
         assessment = assess(plan, output, endings, profile, each_run=not agreement)
         report = write_report(assessment, output, AGREE if agreement else RUN)
     (print_agreements if agreement else print_summary)(console, assessment, report)
-    return exit_code(assessment)
+    return exit_code(assessment.verdict)
 
 
 def _require_lammps(engines: Sequence[str], library: str) -> None:

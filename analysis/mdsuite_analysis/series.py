@@ -57,6 +57,11 @@ class EnergySeries:
         return {name: value for name, value in values.items() if value is not None}
 
     @property
+    def duration(self) -> float:
+        """From the first time to the last, ps."""
+        return float(self.time[-1] - self.time[0])
+
+    @property
     def finite(self) -> bool:
         """Whether every recorded number is finite."""
         return all(bool(np.isfinite(column).all()) for column in self.columns().values())

@@ -73,6 +73,11 @@ def verdict(judged: Iterable[Judged]) -> Verdict:
     return Verdict.INCONCLUSIVE
 
 
+def exit_code(of: Verdict) -> int:
+    """0 approved, 1 not recommended or conditional, 3 inconclusive or not run."""
+    return {Verdict.APPROVED: 0, Verdict.CONDITIONAL: 1, Verdict.NOT_RECOMMENDED: 1, Verdict.INCONCLUSIVE: 3}[of]
+
+
 def _limit(criterion: Criterion, scale: float) -> tuple[float | None, float | None]:
     factor = 1.0 if criterion.relative_to is None else scale
     low, high = criterion.low, criterion.high

