@@ -123,8 +123,9 @@ def _measured(recorded: Sequence[Recorded], n_fine: int, *, thermostatted: bool)
     if thermostatted:
         pairs = [each for each in pairs if each.name not in OF_TRAJECTORIES]
     chosen = fine if resolved(fine[0], coarse[0], reference, COARSE / FINE) else coarse
-    trajectories = [divergence(run, reference, chosen), lyapunov_rate(reference, chosen)]
-    return [*parity(run, reference, chosen), *([] if thermostatted else trajectories), *pairs]
+    parted = None if thermostatted else divergence(run, reference, chosen)
+    trajectories = [] if parted is None else [parted, lyapunov_rate(reference, chosen)]
+    return [*parity(run, reference, chosen), *trajectories, *pairs]
 
 
 def _cause(run: Run, judged: Sequence[Judged], ending: Ending, factor: float, left: float) -> Cause | None:

@@ -92,7 +92,7 @@ def run(campaign: Path | None, output: Path, jobs: int | None, deadline: float |
 @main.command()
 @click.argument("model")
 @click.option("--native", "natives", multiple=True, metavar="N", help="The same as LAMMPS' own: FILE.toml, or bundled.")
-@click.option("--structure", "structures", multiple=True, metavar="S", help="File that ASE reads, or a bundled name.")
+@click.option("--structure", "structures", multiple=True, metavar="S", help="[default: the first bundled one]")
 @click.option("--engine", multiple=True, metavar="E", help="[default: lammps, ipi and ase]")
 @click.option("--time-ps", type=float, default=1.0, help="Length of each trajectory, ps.")
 @click.option("--timestep-fs", type=float, help="fs.  [default: 0.5]")
@@ -128,6 +128,8 @@ def agree(
     flags["replicas"], flags["frame_steps"] = 1, AGREE_FRAME_STEPS
     with _stoppable(deadline) as stop:
         try:
+            if not flags["structures"]:
+                flags["structures"] = (_bundled_structure_for(model, trust=bool(flags["trust"])),)
             code = _run(None, output, jobs, stop, flags, agreement=True)
         except InputError as error:
             click.echo(f"mdsuite: {error}", err=True)
@@ -264,6 +266,12 @@ def _carry_out(  # their types import late
         report = write_report(assessment, output, AGREE if agreement else RUN)
     (print_agreements if agreement else print_summary)(console, assessment, report)
     return exit_code(assessment.verdict)
+
+
+def _bundled_structure_for(model: str, *, trust: bool) -> str:
+    from mdsuite.plan import bundled_structure_for  # noqa: PLC0415  takes torch with it
+
+    return bundled_structure_for(model, trust=trust)
 
 
 def _require_lammps(engines: Sequence[str], library: str) -> None:

@@ -22,7 +22,13 @@ from mdsuite.engines.probe import refusal
 from mdsuite.errors import InputError
 from mdsuite.files import write_json
 from mdsuite.run import Coupling, Native, Run, Start, require_extendable, write_run
-from mdsuite.structures import file_velocities, maxwell_velocities, perpendicular_widths, read_structure
+from mdsuite.structures import (
+    bundled_structures,
+    file_velocities,
+    maxwell_velocities,
+    perpendicular_widths,
+    read_structure,
+)
 from mdsuite_driver.models.load import load, resolve
 from mdsuite_driver.models.protocol import ModelCard, ModelError
 
@@ -128,6 +134,16 @@ def _require_width(card: ModelCard, atoms: Any, name: str) -> None:
             f"the periodic cell of {name} is {widths.min():.2f} Å thick, {card.name} supports {card.minimum_width:g} Å "
             "or more; repeat the cell"
         )
+
+
+def bundled_structure_for(source: str, *, trust: bool) -> str:
+    """The first bundled structure that a model is for; raises InputError if there is none, or no such model."""
+    card, _ = _model(_located(source, foreign=True), trust=trust)
+    for name in bundled_structures():
+        with contextlib.suppress(InputError):  # the next one may be
+            require_supported(card, read_structure(name), name)
+            return name
+    raise InputError(f"{card.name} is for none of the bundled structures; name one with --structure")
 
 
 def require_accepted(plan: Plan) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mdsuite_analysis.measurement import Measurement
 from mdsuite_analysis.series import EnergySeries, Floats, Frames
-from mdsuite_analysis.statistics import mean_with_interval, trend
+from mdsuite_analysis.statistics import SHORTEST, mean_with_interval, trend
 
 SATURATED = 0.05
 """Distance, Å, beyond which trajectories of a control no longer part exponentially."""
@@ -61,7 +61,8 @@ def _parity(name: str, unit: str, values: list[Floats]) -> Measurement:
     size = float(np.abs(theirs).max())
     rounding = max([4.0 * SMALLEST * size, *(float(np.abs(each - theirs).max()) for each in controls)])
     note = f"{difference:.2g} {unit}, where rounding makes {rounding:.2g} {unit} and the largest is {size:.4g} {unit}"
-    return Measurement(name=name, value=difference / rounding if rounding else np.inf, unit="roundings", note=note)
+    counted = difference / rounding if rounding else float(np.inf if difference else 0.0)
+    return Measurement(name=name, value=counted, unit="roundings", note=note)
 
 
 def force_scale(run: Recorded, reference: Recorded) -> tuple[float, float]:
@@ -82,8 +83,8 @@ def distances(run: Frames, reference: Frames) -> Floats:
     return np.asarray(np.sqrt((apart**2).sum(axis=2).mean(axis=1)))
 
 
-def divergence(run: Recorded, reference: Recorded, controls: Sequence[Recorded]) -> Measurement:
-    """How much farther two engines part than the controls do, as long as these part exponentially.
+def divergence(run: Recorded, reference: Recorded, controls: Sequence[Recorded]) -> Measurement | None:
+    """How much farther two engines part than the controls do, as long as these part exponentially; None if never.
 
     The geometric mean over frames of the ratio of distances; the interval is that of the single controls.
     """
@@ -93,9 +94,7 @@ def divergence(run: Recorded, reference: Recorded, controls: Sequence[Recorded])
     apart, ours = np.maximum(apart[:, 1:n], 1e-17), np.maximum(ours[1:n], 1e-17)
     counted = (apart < SATURATED).all(axis=0)
     if not counted.any():
-        nan = float("nan")
-        note = "no frame before rounding errors have grown to the size of bonds; record more densely"
-        return Measurement(name="divergence_ratio", value=nan, ci=(nan, nan), unit="roundings", note=note)
+        return None
     ratios = np.exp(np.log(ours[counted] / apart[:, counted]).mean(axis=1))
     time = reference.frames.time[1:n][counted]
     note = (
@@ -124,9 +123,11 @@ def paired_differences(run: Recorded, reference: Recorded) -> list[Measurement]:
     """Drift, temperature and distribution of the kinetic energy, of one run less the other, step by step.
 
     As long as trajectories have not parted their differences are far smaller than their fluctuations, and known as
-    much better.
+    much better. Of fewer than `SHORTEST` steps nothing is said.
     """
     n = min(len(run.energies.step), len(reference.energies.step))
+    if n < SHORTEST:
+        return []
     time = reference.energies.time[:n]
     total = (run.energies.total_energy[:n] - reference.energies.total_energy[:n]) * MEV / reference.energies.n_atoms
     drift = trend(time, total, confidence=CONFIDENCE)
@@ -135,8 +136,7 @@ def paired_differences(run: Recorded, reference: Recorded) -> list[Measurement]:
     return [
         Measurement(name="drift_difference", value=drift.slope, unit="meV/atom/ps", ci=drift.ci, confidence=CONFIDENCE),
         Measurement(name="temperature_difference", value=mean.value, unit="K", ci=mean.ci, confidence=CONFIDENCE),
-        fluctuation_difference(ours, theirs),
-        kinetic_distance(ours, theirs),
+        *([fluctuation_difference(ours, theirs), kinetic_distance(ours, theirs)] if theirs.std() > 0.0 else []),
     ]
 
 
@@ -145,10 +145,6 @@ def fluctuation_difference(ours: Floats, theirs: Floats) -> Measurement:
     squares, others = (ours - ours.mean()) ** 2, (theirs - theirs.mean()) ** 2
     size = float(others.mean())
     name = "kinetic_fluctuation_difference"
-    if not size > 0.0:
-        nan = float("nan")
-        note = "the kinetic energy of the reference does not change"
-        return Measurement(name=name, value=nan, unit="1", ci=(nan, nan), note=note)
     mean = mean_with_interval(squares - others, confidence=CONFIDENCE)
     interval = (mean.ci[0] / size, mean.ci[1] / size)
     return Measurement(name=name, value=mean.value / size, unit="1", ci=interval, confidence=CONFIDENCE)
@@ -163,10 +159,6 @@ def kinetic_distance(ours: Floats, theirs: Floats) -> Measurement:
     """
     spread = float(theirs.std())
     name = "kinetic_distribution_distance"
-    if not spread > 0.0:
-        nan = float("nan")
-        note = "the kinetic energy of the reference does not change"
-        return Measurement(name=name, value=nan, unit="1", ci=(nan, nan), note=note)
     n = len(theirs)
     block = max(1, n // BLOCKS)
     begins = np.random.default_rng(0).integers(0, n, (RESAMPLES, -(-n // block)))

@@ -233,3 +233,14 @@ def test_engines_with_thermostats_of_their_own_are_compared_by_what_they_have_in
     assert "divergence_ratio" not in compared and "drift_difference" not in compared
     assert compared["temperature_difference"] in ("pass", "inconclusive")
     assert found["causes"] == []
+
+
+def test_without_a_structure_a_bundled_one_is_taken_that_the_model_is_for(tmp_path: Path):
+    result = agree("argon-lj", "--engine", "lammps", "--engine", "ase", "--time-ps", 0.05, "--output", tmp_path / "o")
+    assert result.exit_code == 0, result.output
+    assert {each["subject"]["structure"] for each in results(tmp_path / "o")["verdicts"]} == {"argon"}
+
+
+def test_a_model_that_is_not_there_is_refused(tmp_path: Path):
+    result = agree("argon-jl", "--output", tmp_path / "o")
+    assert result.exit_code == 2 and "did you mean argon-lj" in result.output
