@@ -224,7 +224,7 @@ def test_a_campaign_with_several_engines_compares_them(tmp_path: Path):
 
 def test_engines_with_thermostats_of_their_own_are_compared_by_what_they_have_in_common(tmp_path: Path):
     """Their random numbers differ, and so must their trajectories."""
-    arguments = ["--model", "silicon-sw", "--structure", "silicon", "--replicas", 1, "--time-ps", 2, "--timestep-fs", 1]
+    arguments = ["--model", "silicon-sw", "--structure", "silicon", "--replicas", 1, "--time-ps", 1, "--timestep-fs", 1]
     engines = ["--engine", "lammps", "--engine", "ase", "--ensemble", "nvt", "--thermostat", "csvr"]
     CliRunner().invoke(main, ["run", *map(str, [*arguments, *engines, "--output", tmp_path / "o"])])
     found = results(tmp_path / "o")

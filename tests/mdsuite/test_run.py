@@ -213,8 +213,8 @@ def conserved(folder: Path) -> dict[str, Any]:
 
 def test_a_force_with_a_curl_feeds_a_thermostat_that_hides_it_from_the_temperature(tmp_path: Path):
     """The conserved energy shows it; that of the twin without a curl stays."""
-    for strength, outcome in ((0.01, "fail"), (0.0, "pass")):
-        flags = [*swirling(tmp_path, strength), "--ensemble", "nvt", "--thermostat", "csvr"]
+    for strength, outcome in ((0.02, "fail"), (0.0, "pass")):
+        flags = [*swirling(tmp_path, strength), "--ensemble", "nvt", "--thermostat", "csvr", "--time-ps", 0.4]
         command(*flags, "--output", tmp_path / outcome)
         assert conserved(tmp_path / outcome)["outcome"] == outcome
         assert "energy_drift" not in {each["name"] for each in results(tmp_path / outcome)["measurements"]}
@@ -324,7 +324,10 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path: Path):
 
 
 def test_a_campaign_that_was_stopped_has_no_report_and_ends_as_if_it_had_not_been(tmp_path: Path):
-    arguments = ["--model", "painn-ultra-tiny", "--structure", "ethanol", "--replicas", "3", "--time-ps", "1.5"]
+    text = "models = ['painn-ultra-tiny']\nstructures = ['ethanol']\n"
+    text += "[dynamics]\nreplicas = 3\ntime_ps = 0.3\nchunk_steps = 100\n"
+    (tmp_path / "campaign.toml").write_text(text)
+    arguments = [str(tmp_path / "campaign.toml")]
     ask = [sys.executable, "-m", "mdsuite", "run", *arguments, "--output"]
     process = subprocess.Popen([*ask, tmp_path / "o"], env=environment(), stdout=subprocess.PIPE)
     while len(list(tmp_path.glob("o/runs/*/segments/*.h5md"))) < 2:
