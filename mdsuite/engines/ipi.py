@@ -20,7 +20,7 @@ from mdsuite.constants import BOLTZMANN, KINETIC
 from mdsuite.engines.axes import Axes
 from mdsuite.engines.forces import Forces
 from mdsuite.engines.stepped import Memory, State, Stepped
-from mdsuite.files import write_text
+from mdsuite.files import on_disk, write_text
 from mdsuite.run import FloatArray, Run
 from mdsuite_driver.wire import BOHR, HARTREE
 
@@ -152,7 +152,8 @@ def open_engine(run: Run, forces: Forces, log: Path) -> Stepped:
     def new(run: Run, axes: Axes, step: int, memory: Memory | None) -> IpiStepper:
         nonlocal of
         if of is None:
-            write_text(log.with_name("i-pi.xml"), input_of(run, axes))
+            with on_disk():
+                write_text(log.with_name("i-pi.xml"), input_of(run, axes))
             of = IpiSimulation(run, forces, axes)
         return IpiStepper(of, run, step, memory)
 
