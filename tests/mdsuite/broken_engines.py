@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from mdsuite.engines.axes import Axes
 from mdsuite.engines.kinds import DRIVER, EngineKind
@@ -16,6 +15,7 @@ from mdsuite.engines.lammps import Lammps, Served, served
 from mdsuite.run import Run
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.neighbours import pairs_within
+from mdsuite_driver.models.pairwise import differentiated
 from mdsuite_driver.models.protocol import Configuration, Evaluation
 
 
@@ -61,15 +61,7 @@ class Stale:
             start = self._run.start
             first = Configuration(numbers=start.numbers, positions=wrapped, cell=cell, pbc=start.pbc)
             self._pairs = pairs_within(first, self._potential.range)
-        i, j, translations = self._pairs
-        separation = wrapped[j] - wrapped[i] + translations
-        vectors = torch.tensor(separation, requires_grad=True)
-        energy = self._potential.energy(torch.as_tensor(i), torch.as_tensor(j), vectors)
-        gradient = torch.autograd.grad(energy, vectors)[0].numpy()
-        forces = np.zeros_like(positions)
-        np.add.at(forces, i, gradient)
-        np.subtract.at(forces, j, gradient)
-        return Evaluation(energy=float(energy.detach()), forces=forces, virial=-separation.T @ gradient)
+        return differentiated(wrapped, self._pairs, self._potential.energy)
 
     def advanced(self, step: int) -> None:
         self._forces.advanced(step)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mdsuite_driver.models.neighbours import pairs_within
+from mdsuite_driver.models.pairwise import differentiated, require_known
 from mdsuite_driver.models.protocol import Configuration, Evaluation, ModelCard, ModelError
 
 
@@ -119,19 +119,9 @@ class ClassicalModel:
 
     def evaluate(self, configuration: Configuration) -> Evaluation:
         """Energy, forces and virial; raises ModelError for elements that the potential was not made for."""
-        unknown = sorted(set(configuration.numbers.tolist()) - set(self._potential.species))
-        if unknown:
-            raise ModelError(f"{self._card.name} was not made for the elements with Z = {unknown}")
-        i, j, translations = pairs_within(configuration, self._potential.range)
-        separation = configuration.positions[j] - configuration.positions[i] + translations
-        vectors = torch.tensor(separation, requires_grad=True)
-        energy = self._potential.energy(torch.as_tensor(i), torch.as_tensor(j), vectors)
-        gradient = torch.autograd.grad(energy, vectors)[0].numpy()
-        forces = np.zeros_like(configuration.positions)
-        np.add.at(forces, i, gradient)
-        np.subtract.at(forces, j, gradient)
-        virial = -separation.T @ gradient
-        return Evaluation(energy=float(energy.detach()), forces=forces, virial=0.5 * (virial + virial.T))
+        require_known(configuration, self._potential.species, self._card.name)
+        pairs = pairs_within(configuration, self._potential.range)
+        return differentiated(configuration.positions, pairs, self._potential.energy)
 
 
 KINDS: dict[str, tuple[str, type[LennardJones] | type[StillingerWeber]]] = {

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mdsuite_driver.models.neighbours import pairs_within
+from mdsuite_driver.models.pairwise import differentiated, require_known
 from mdsuite_driver.models.protocol import Configuration, Evaluation, ModelCard, ModelError
 
 FORMAT = "mdsuite-painn/1"
@@ -159,24 +159,14 @@ class PaiNNModel:
 
         Raises ModelError for elements that the model was not made for.
         """
+        require_known(configuration, self._network.config.species, self._card.name)
         numbers = torch.as_tensor(configuration.numbers)
-        self._require_known(configuration)
-        i, j, translations = pairs_within(configuration, self._network.config.cutoff)
-        separation = configuration.positions[j] - configuration.positions[i] + translations
-        vectors = torch.tensor(separation, requires_grad=True)
-        energy = self._network(numbers, torch.as_tensor(i), torch.as_tensor(j), vectors).sum()
-        gradient = np.zeros_like(separation) if len(i) == 0 else torch.autograd.grad(energy, vectors)[0].numpy()
-        forces = np.zeros_like(configuration.positions)
-        np.add.at(forces, i, gradient)
-        np.subtract.at(forces, j, gradient)
-        virial = -separation.T @ gradient
-        total = float(energy.detach()) + float(self._network.reference_energies(numbers).sum())
-        return Evaluation(energy=total, forces=forces, virial=0.5 * (virial + virial.T))
-
-    def _require_known(self, configuration: Configuration) -> None:
-        unknown = sorted(set(configuration.numbers.tolist()) - set(self._network.config.species))
-        if unknown:
-            raise ModelError(f"{self._card.name} was not made for the elements with Z = {unknown}")
+        pairs = pairs_within(configuration, self._network.config.cutoff)
+        evaluation = differentiated(
+            configuration.positions, pairs, lambda i, j, vectors: self._network(numbers, i, j, vectors).sum()
+        )
+        reference = float(self._network.reference_energies(numbers).sum())
+        return dataclasses.replace(evaluation, energy=evaluation.energy + reference)
 
 
 def checkpoint(network: PaiNN, training: Mapping[str, Any]) -> dict[str, Any]:

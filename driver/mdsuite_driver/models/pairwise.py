@@ -1,0 +1,40 @@
+"""Forces and virial of any energy that depends on the vectors between pairs alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdsuite_driver.models.protocol import Configuration, Evaluation, FloatArray, IntArray, ModelError
+
+Pairs = tuple[IntArray, IntArray, FloatArray]
+Energy = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def differentiated(positions: FloatArray, pairs: Pairs, energy_of: Energy) -> Evaluation:
+    """Energy, forces and virial from one differentiation by the vectors between pairs.
+
+    positions : (n_atoms, 3) float, Å
+    pairs : as of `neighbours.pairs_within`
+    energy_of : the total energy, eV, of all ordered pairs i, j (n_pairs,) and the vectors (n_pairs, 3), Å, between them
+    """
+    i, j, translations = pairs
+    separation = positions[j] - positions[i] + translations
+    vectors = torch.tensor(separation, requires_grad=True)
+    energy = energy_of(torch.as_tensor(i), torch.as_tensor(j), vectors)
+    gradient = np.zeros_like(separation) if len(i) == 0 else torch.autograd.grad(energy, vectors)[0].numpy()
+    forces = np.zeros_like(positions)
+    np.add.at(forces, i, gradient)
+    np.subtract.at(forces, j, gradient)
+    virial = -separation.T @ gradient
+    return Evaluation(energy=float(energy.detach()), forces=forces, virial=0.5 * (virial + virial.T))
+
+
+def require_known(configuration: Configuration, species: Sequence[int], name: str) -> None:
+    """Raise ModelError for elements that a model was not made for."""
+    unknown = sorted(set(configuration.numbers.tolist()) - set(species))
+    if unknown:
+        raise ModelError(f"{name} was not made for the elements with Z = {unknown}")
