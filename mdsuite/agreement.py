@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
 from mdsuite.comparison import COARSE, FINE, Comparison
+from mdsuite.constants import EV_PER_KCAL_PER_MOL, KJ_PER_MOL
 from mdsuite.engines.kinds import engine_kind
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.causes import ENGINE_MISMATCH, UNIT_MISMATCH, Cause
-from mdsuite.judgement.criteria import read_profile
+from mdsuite.judgement.criteria import Criterion, read_profile
 from mdsuite.judgement.judge import Judged, Outcome, judge
 from mdsuite.plan import Plan
 from mdsuite.run import Run
@@ -27,18 +29,19 @@ from mdsuite_analysis.agreement import (
 )
 from mdsuite_analysis.measurement import Measurement, about
 from mdsuite_analysis.read import read_energies, read_frames
+from mdsuite_driver.wire import BOHR, HARTREE
 
 PROFILE = "agreement"
 # each thermostat makes them differ in its own way
 OF_TRAJECTORIES = ("divergence_ratio", "lyapunov_rate", "drift_difference")
 FACTORS: Mapping[str, float] = MappingProxyType(
     {
-        "kcal/mol for eV": 23.060548,
-        "kJ/mol for eV": 96.485332,
-        "Hartree for eV": 1 / 27.211386,
-        "Rydberg for eV": 1 / 13.605693,
-        "bohr for Å": 0.529177,
-        "Hartree/bohr for eV/Å": 1 / 51.422067,
+        "kcal/mol for eV": 1 / EV_PER_KCAL_PER_MOL,
+        "kJ/mol for eV": KJ_PER_MOL,
+        "Hartree for eV": 1 / HARTREE,
+        "Rydberg for eV": 2 / HARTREE,
+        "bohr for Å": BOHR,
+        "Hartree/bohr for eV/Å": BOHR / HARTREE,
     }
 )
 
@@ -67,44 +70,48 @@ class Agreement:
 
 def agreements(plan: Plan, output: Path, endings: Mapping[str, Ending]) -> tuple[Agreement, ...]:
     """Every engine of a plan beside its reference."""
+    read = cache(_recorded)  # a reference and its controls serve every other engine
+    criteria = read_profile(PROFILE).criteria
     return tuple(
-        _agreement(comparison, run, plan, output, endings)
+        _agreement(comparison, run, endings, lambda each: read(plan.folder(output, each)), criteria)
         for comparison in plan.comparisons
         for run in comparison.others
     )
 
 
-def _agreement(comparison: Comparison, run: Run, plan: Plan, output: Path, endings: Mapping[str, Ending]) -> Agreement:
+def _agreement(
+    comparison: Comparison,
+    run: Run,
+    endings: Mapping[str, Ending],
+    read: Callable[[Run], Recorded],
+    criteria: Sequence[Criterion],
+) -> Agreement:
     needed = (run, comparison.reference, *comparison.fine, *comparison.coarse)
     missing = [each for each in needed if not _recorded_enough(endings[each.id], whole=each is not run)]
     subject = {"structure": run.structure, "model": run.model_name, "engine": run.engine, "run": run.id}
     subject["reference"] = comparison.reference.engine
-    measured: list[Measurement] = []
-    unmeasured, cause = "", None
-    if missing:
-        ending = endings[missing[0].id]
-        unmeasured = f"{engine_kind(missing[0].engine).title}: {ending.status} after {ending.steps} steps"
-        unmeasured += f": {ending.reason}" if ending.reason else ""
-    else:
-        recorded = [_recorded(plan.folder(output, each)) for each in needed]
-        found = _measured(recorded, len(comparison.fine), thermostatted=bool(run.thermostat))
-        measured = [about(each, **subject) for each in found]
+    recorded = [] if missing else [read(each) for each in needed]
+    found = _measured(recorded, len(comparison.fine), thermostatted=bool(run.thermostat)) if recorded else []
+    measured = tuple(about(each, **subject) for each in found)
     by_name = {each.name: each for each in measured}
     judged = tuple(
         judge(criterion, by_name.get(criterion.measurement), subject, scale=run.temperature)
-        for criterion in read_profile(PROFILE).criteria
+        for criterion in criteria
         if not (run.thermostat and criterion.measurement in OF_TRAJECTORIES)
     )
-    if not missing:
-        cause = _cause(run, judged, endings[run.id], *force_scale(recorded[0], recorded[1]))
     return Agreement(
         reference=comparison.reference,
         run=run,
-        measurements=tuple(measured),
+        measurements=measured,
         judged=judged,
-        cause=cause,
-        unmeasured=unmeasured,
+        cause=_cause(run, judged, endings[run.id], *force_scale(*recorded[:2])) if recorded else None,
+        unmeasured=_why(missing[0], endings[missing[0].id]) if missing else "",
     )
+
+
+def _why(run: Run, ending: Ending) -> str:
+    reason = f": {ending.reason}" if ending.reason else ""
+    return f"{engine_kind(run.engine).title}: {ending.status} after {ending.steps} steps{reason}"
 
 
 def _recorded_enough(ending: Ending, *, whole: bool) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import wasserstein_distance
 
 from mdsuite_analysis.measurement import Measurement
 from mdsuite_analysis.series import EnergySeries, Floats, Frames
@@ -163,17 +164,12 @@ def kinetic_distance(ours: Floats, theirs: Floats) -> Measurement:
     block = max(1, n // BLOCKS)
     begins = np.random.default_rng(0).integers(0, n, (RESAMPLES, -(-n // block)))
     drawn = [((begin[:, None] + np.arange(block)) % n).ravel()[:n] for begin in begins]
-    resampled = [_wasserstein(ours[rows], theirs[rows]) / spread for rows in drawn]
+    resampled = [wasserstein_distance(ours[rows], theirs[rows]) / spread for rows in drawn]
     tail = 50.0 * (1.0 - CONFIDENCE)
     low, high = np.percentile(resampled, [tail, 100.0 - tail])
-    value = _wasserstein(ours, theirs) / spread
+    value = wasserstein_distance(ours, theirs) / spread
     interval = (max(0.0, float(2.0 * value - high)), float(max(2.0 * value - low, value)))
     return Measurement(name=name, value=value, unit="1", ci=interval, confidence=CONFIDENCE)
-
-
-def _wasserstein(a: Floats, b: Floats) -> float:
-    """Of two samples of one size: the mean distance of their order statistics."""
-    return float(np.abs(np.sort(a) - np.sort(b)).mean())
 
 
 def _temperature(of: Recorded) -> Floats:
