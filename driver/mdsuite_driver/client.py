@@ -118,5 +118,5 @@ class _Conversation:
         self._pending = None
         self._stream.within(MESSAGE)
         self._stream.send(message)
-        if error is not None:
+        if error is not None and not (self._announcement and self._announcement.persist):
             raise error

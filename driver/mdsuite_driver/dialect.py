@@ -35,10 +35,15 @@ class Species:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What an mdsuite server asks of its client: a structure, and the largest force (eV/Å) that it accepts."""
+    """What an mdsuite server asks of its client.
+
+    max_force : the largest force (eV/Å) that it accepts
+    persist : whether the client goes on after it has told that an evaluation failed
+    """
 
     species: Species
     max_force: float | None
+    persist: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,10 @@ class Failure:
     traceback: str
 
 
-def announce(species: Species, max_force: float | None) -> str:
+def announce(species: Species, max_force: float | None, *, persist: bool = False) -> str:
     """INIT's text of an mdsuite server."""
-    return json.dumps(
-        {"mdsuite": 1, "numbers": species.numbers.tolist(), "pbc": list(species.pbc), "max_force": max_force}
-    )
+    asked = {"mdsuite": 1, "numbers": species.numbers.tolist(), "pbc": list(species.pbc), "max_force": max_force}
+    return json.dumps({**asked, "persist": True} if persist else asked)
 
 
 def read_announcement(text: str) -> Announcement | None:
@@ -63,14 +67,17 @@ def read_announcement(text: str) -> Announcement | None:
     if content is None or "numbers" not in content:
         return None
     numbers, pbc, limit = content["numbers"], content.get("pbc"), content.get("max_force")
+    persist = content.get("persist", False)
     if not _is_list_of(numbers, int) or not numbers or not all(1 <= z <= HIGHEST_Z for z in numbers):
         raise WireError(f"INIT must name atomic numbers from 1 to {HIGHEST_Z}, got {str(numbers)[:80]}")
     if not (_is_list_of(pbc, bool) and len(pbc) == 3):
         raise WireError(f"INIT must say of three directions whether they are periodic, got {str(pbc)[:80]}")
     if limit is not None and not (type(limit) in (int, float) and 0 < limit <= LARGEST_LIMIT):
         raise WireError(f"INIT must give the largest force as a positive number or null, got {str(limit)[:80]}")
+    if not isinstance(persist, bool):
+        raise WireError(f"INIT must say whether to persist by true or false, got {str(persist)[:80]}")
     species = Species(np.array(numbers, dtype=np.int64), (pbc[0], pbc[1], pbc[2]))
-    return Announcement(species, None if limit is None else float(limit))
+    return Announcement(species, None if limit is None else float(limit), persist)
 
 
 def challenge(nonce: str) -> str:

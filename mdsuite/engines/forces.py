@@ -9,6 +9,7 @@ from typing import Protocol
 from mdsuite import link
 from mdsuite.engines.server import ForceServer
 from mdsuite.run import FloatArray, Run
+from mdsuite_driver.dialect import Species
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import Configuration, Evaluation
 from mdsuite_driver.soundness import require_sound
@@ -114,8 +115,9 @@ class DriverForces:
         coupling = self._run.coupling
         patience = (coupling.start_s + ANSWER) * (coupling.replacements + 1)
         connection = self._supervisor.driver(None if coupling.accept_foreign else patience)
+        start = self._run.start
         try:
-            return ForceServer(Stream(connection), self._run.start, coupling)
+            return ForceServer(Stream(connection), Species(start.numbers, start.pbc), coupling)
         except WireError as error:  # not yet a driver that lies, only somebody who does not speak i-PI
             raise ConnectionError(str(error)) from error
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 
-from mdsuite.run import Coupling, FloatArray, Start
+from mdsuite.run import Coupling, FloatArray
 from mdsuite_driver import dialect, wire
+from mdsuite_driver.dialect import Species
 from mdsuite_driver.models.protocol import Evaluation
 from mdsuite_driver.soundness import require_sound
 from mdsuite_driver.stream import Stream
@@ -25,14 +26,26 @@ class ModelFailedError(RuntimeError):
 
 
 class ForceServer:
-    """One driver, asked for one evaluation after the other."""
+    """One driver, asked for one evaluation after the other; with `persist` also after one that failed."""
 
-    def __init__(self, stream: Stream, start: Start, coupling: Coupling) -> None:
+    def __init__(self, stream: Stream, species: Species, coupling: Coupling, *, persist: bool = False) -> None:
+        self._persist = persist
         self._stream = stream
-        self._n_atoms = start.n_atoms
+        self._species = species
         self._coupling = coupling
         self._patience = coupling.first_evaluation_s
-        self._initialise(dialect.Species(start.numbers, start.pbc))
+        self._stream.within(HANDSHAKE)
+        self._stream.send(wire.header(wire.STATUS))
+        if self._expect(wire.NEEDINIT, wire.READY) == wire.NEEDINIT:
+            self.change(species)
+
+    def change(self, species: Species) -> None:
+        """Ask for other atoms from now on; only a driver that understands mdsuite's INIT follows."""
+        self._species = species
+        self._stream.within(HANDSHAKE)
+        self._stream.send(
+            wire.encode_init(0, dialect.announce(species, self._coupling.max_force, persist=self._persist))
+        )
 
     def evaluate(self, cell: FloatArray, positions: FloatArray) -> Evaluation:
         """Energy (eV), forces (n_atoms, 3; eV/Å) and virial (3, 3; eV) for a cell (Å, rows) and positions (Å).
@@ -44,12 +57,13 @@ class ForceServer:
         self._stream.within(self._patience)
         self._stream.send(wire.encode_positions(cell, positions) + wire.header(wire.GETFORCE))
         self._expect(wire.FORCEREADY)
-        evaluation, extras = wire.read_evaluation(self._stream.receive, self._n_atoms)
+        n_atoms = len(self._species.numbers)
+        evaluation, extras = wire.read_evaluation(self._stream.receive, n_atoms)
         self._patience = self._coupling.evaluation_s
         failure = dialect.read_failure(extras)
         if failure is not None:
             raise ModelFailedError(failure)
-        require_sound(evaluation, self._n_atoms, self._coupling.max_force)
+        require_sound(evaluation, n_atoms, self._coupling.max_force)
         return evaluation
 
     def close(self) -> None:
@@ -58,12 +72,6 @@ class ForceServer:
         with contextlib.suppress(OSError):  # one that has gone needs no farewell
             self._stream.send(wire.header(wire.EXIT))
         self._stream.close()
-
-    def _initialise(self, species: dialect.Species) -> None:
-        self._stream.within(HANDSHAKE)
-        self._stream.send(wire.header(wire.STATUS))
-        if self._expect(wire.NEEDINIT, wire.READY) == wire.NEEDINIT:
-            self._stream.send(wire.encode_init(0, dialect.announce(species, self._coupling.max_force)))
 
     def _expect(self, *words: str) -> str:
         word = wire.read_header(self._stream.receive)
