@@ -37,6 +37,7 @@ class AssessedRun:
 
     unmeasured : why some measurement could not be made
     engine : its engine's title, where the campaign has several
+    rung : its temperature and timestep, where the campaign has several
     """
 
     run: Run
@@ -46,6 +47,7 @@ class AssessedRun:
     judged: tuple[Judged, ...]
     unmeasured: str = ""
     engine: str = ""
+    rung: str = ""
 
     @property
     def drift(self) -> Measurement | None:
@@ -134,7 +136,14 @@ def _assess_run(plan: Plan, run: Run, folder: Path, ending: Ending, profile: Pro
         judged=judged,
         unmeasured=unmeasured,
         engine=engine_kind(run.engine).title if len(plan.campaign.engine) > 1 else "",
+        rung=_rung(plan, run),
     )
+
+
+def _rung(plan: Plan, run: Run) -> str:
+    dynamics = plan.campaign.dynamics
+    words = [f"{run.temperature:g} K"] if len(dynamics.temperature_K) > 1 else []
+    return ", ".join([*words, f"{run.timestep * 1e3:g} fs"] if len(dynamics.timestep_fs) > 1 else words)
 
 
 def _subject(run: Run) -> dict[str, str]:
@@ -143,6 +152,8 @@ def _subject(run: Run) -> dict[str, str]:
         "structure": run.structure,
         "replica": str(run.replica),
         "engine": run.engine,
+        "temperature_K": f"{run.temperature:g}",
+        "timestep_fs": f"{run.timestep * 1e3:g}",
         "run": run.id,
     }
 

@@ -7,9 +7,17 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from mdsuite.errors import InputError
 from mdsuite_driver.bundled import inputs_folder
@@ -26,6 +34,25 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _one_or_several(value: Any) -> Any:  # not yet validated
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _distinct(values: list[float]) -> list[float]:
+    if len(set(values)) < len(values):
+        raise ValueError(f"every value once is wanted, got {', '.join(f'{value:g}' for value in values)}")
+    return values
+
+
+Ladder = Annotated[
+    list[Annotated[float, Field(gt=0, allow_inf_nan=False)]],
+    Field(min_length=1),
+    BeforeValidator(_one_or_several),
+    AfterValidator(_distinct),
+]
+"""One value, or several; the first is the one that is asked about, the others show how far it holds."""
+
+
 class Dynamics(Section):
     """How every run is integrated."""
 
@@ -33,8 +60,8 @@ class Dynamics(Section):
     thermostat: Literal["langevin", "csvr", "nose-hoover"] = "langevin"
     relaxation_ps: float = Field(default=0.1, gt=0, allow_inf_nan=False)
     time_ps: float = Field(default=10.0, gt=0, allow_inf_nan=False)
-    timestep_fs: float = Field(default=0.5, gt=0, allow_inf_nan=False)
-    temperature_K: float = Field(default=300.0, gt=0, allow_inf_nan=False)  # noqa: N815  the unit's symbol
+    timestep_fs: Ladder = [0.5]
+    temperature_K: Ladder = [300.0]  # noqa: N815  the unit's symbol
     velocities: Literal["maxwell", "file"] = "maxwell"
     replicas: int = Field(default=4, ge=1)
     seed: int = Field(default=0, ge=0)
@@ -54,14 +81,14 @@ class Dynamics(Section):
             raise ValueError(f"velocities from a file make all {self.replicas} replicas the same; ask for one")
         if self.chunk_steps % self.frame_steps:
             raise ValueError(f"chunk_steps {self.chunk_steps} is not a multiple of frame_steps {self.frame_steps}")
-        if self.n_steps < 1:
-            raise ValueError(f"time_ps {self.time_ps} is less than one step of {self.timestep_fs} fs")
+        longest = max(self.timestep_fs)
+        if self.n_steps(longest) < 1:
+            raise ValueError(f"time_ps {self.time_ps} is less than one step of {longest} fs")
         return self
 
-    @property
-    def n_steps(self) -> int:
+    def n_steps(self, timestep_fs: float) -> int:
         """Number of steps of a run."""
-        return round(self.time_ps * 1000.0 / self.timestep_fs)
+        return round(self.time_ps * 1000.0 / timestep_fs)
 
 
 class Coupling(Section):
@@ -79,7 +106,7 @@ class Coupling(Section):
 class Campaign(Section):
     """Engines × models × structures × replicas, one profile of criteria."""
 
-    engine: list[str] = Field(default=["lammps"], min_length=1)
+    engine: Annotated[list[str], Field(min_length=1), BeforeValidator(_one_or_several)] = ["lammps"]
     lammps_library: str = ""
     profile: str = ""
     models: list[str] = Field(min_length=1)
@@ -93,11 +120,6 @@ class Campaign(Section):
     def criteria(self) -> str:
         """The profile asked for, or that of the ensemble."""
         return self.profile or f"production-{self.dynamics.ensemble}"
-
-    @field_validator("engine", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: Any) -> Any:  # not yet validated
-        return [value] if isinstance(value, str) else value
 
 
 def read_campaign(file: Path | None, overrides: Mapping[str, Any], **sections: Mapping[str, Any]) -> Campaign:

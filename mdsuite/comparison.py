@@ -29,10 +29,13 @@ class Comparison:
 
 
 def comparisons(runs: Sequence[Run], *, across_models: bool) -> Iterator[Comparison]:
-    """One for the first replica of every structure and model that has runs in more than one engine."""
+    """One for the first replica of every structure and model that has runs in more than one engine.
+
+    Of several temperatures or timesteps, the first.
+    """
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        if run.replica == 0:
+        if run.replica == 0 and (run.temperature, run.timestep) == (runs[0].temperature, runs[0].timestep):
             model = "" if across_models else run.model_sha256
             groups.setdefault((model, run.structure), []).append(run)
     for group in groups.values():

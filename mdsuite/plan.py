@@ -76,12 +76,14 @@ def make_plan(campaign: Campaign, *, across_models: bool = False) -> Plan:
     _require_matched(kinds, campaign)
     names = _names(campaign.structures)
     runs = [
-        _run(campaign, kind, model, source, name, start, replica)
+        _run(campaign, kind, model, source, name, start, replica, temperature, timestep)
         for kind in kinds
         for source, model in zip(sources, models, strict=True)
         if _fits(kind, source)
         for name, atoms, text in zip(names, structures, campaign.structures, strict=True)
-        for replica, start in _starts(campaign, atoms, text)
+        for temperature in campaign.dynamics.temperature_K
+        for timestep in campaign.dynamics.timestep_fs
+        for replica, start in _starts(campaign, atoms, text, temperature)
     ]
     _require_distinct([run.id for run in runs], [run.structure for run in runs], "structures")
     return Plan(campaign, tuple(cards), tuple(runs), tuple(comparisons(runs, across_models=across_models)))
@@ -246,14 +248,14 @@ def _foreign_card(source: str) -> ModelCard:
     )
 
 
-def _starts(campaign: Campaign, atoms: Any, text: str) -> Iterator[tuple[int, Start]]:
+def _starts(campaign: Campaign, atoms: Any, text: str, temperature: float) -> Iterator[tuple[int, Start]]:
     dynamics = campaign.dynamics
     masses = np.asarray(atoms.get_masses(), dtype=float)
     for replica in range(dynamics.replicas):
         if dynamics.velocities == "file":
             velocities = file_velocities(atoms, text)
         else:
-            velocities = maxwell_velocities(masses, dynamics.temperature_K, [dynamics.seed, replica])
+            velocities = maxwell_velocities(masses, temperature, [dynamics.seed, replica])
         yield (
             replica,
             Start(
@@ -268,7 +270,15 @@ def _starts(campaign: Campaign, atoms: Any, text: str) -> Iterator[tuple[int, St
 
 
 def _run(
-    campaign: Campaign, kind: EngineKind, model: _Model, source: str, structure: str, start: Start, replica: int
+    campaign: Campaign,
+    kind: EngineKind,
+    model: _Model,
+    source: str,
+    structure: str,
+    start: Start,
+    replica: int,
+    temperature: float,
+    timestep_fs: float,
 ) -> Run:
     dynamics = campaign.dynamics
     card, own = model
@@ -281,11 +291,11 @@ def _run(
         structure=structure,
         engine=kind.name,
         ensemble=dynamics.ensemble,
-        timestep=dynamics.timestep_fs * 1e-3,
-        n_steps=dynamics.n_steps,
+        timestep=timestep_fs * 1e-3,
+        n_steps=dynamics.n_steps(timestep_fs),
         chunk_steps=dynamics.chunk_steps,
         frame_steps=dynamics.frame_steps,
-        temperature=dynamics.temperature_K,
+        temperature=temperature,
         replica=replica,
         velocity_seed=None if dynamics.velocities == "file" else dynamics.seed,
         threads=campaign.threads,

@@ -135,7 +135,7 @@ def _print_verdict(console: Console, assessment: Assessment, report: Path) -> No
 
 
 def _row(run: AssessedRun, *, named: bool, ended: bool) -> list[Text]:
-    who = f"{run.run.structure} #{run.run.replica}" + (f" {run.engine}" if run.engine else "")
+    who = " ".join([run.run.structure, f"#{run.run.replica}", *filter(None, (run.engine, run.rung))])
     cells = [f"{run.run.model_name}: {who}" if named else who, *([run.ending.status] if ended else [])]
     cells.append(quantity(run.drift, unit=False, digits=2))
     cells += [quantity(run.measured(name), unit=False) for name in ("temperature_mean", "broken_bonds")]

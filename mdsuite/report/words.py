@@ -58,7 +58,7 @@ def limit(judged: Judged) -> str:
 
 def name_of(run: AssessedRun) -> str:
     """A run as a reader calls it."""
-    return f"{run.run.structure}, replica {run.run.replica}" + (f", {run.engine}" if run.engine else "")
+    return ", ".join([run.run.structure, f"replica {run.run.replica}", *filter(None, (run.engine, run.rung))])
 
 
 def scope(assessment: Assessment) -> str:
@@ -69,9 +69,13 @@ def scope(assessment: Assessment) -> str:
     if dynamics.ensemble == "nvt":
         ensemble += f" ({dynamics.thermostat}, {dynamics.relaxation_ps:g} ps)"
     return (
-        f"{ensemble} at {dynamics.temperature_K:g} K, {dynamics.timestep_fs:g} fs steps, "
+        f"{ensemble} at {_listed(dynamics.temperature_K)} K, {_listed(dynamics.timestep_fs)} fs steps, "
         f"{dynamics.time_ps:g} ps, in {' and '.join(engine_kind(name).title for name in campaign.engine)}"
     )
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
 
 
 def summary(model: AssessedModel) -> list[str]:
