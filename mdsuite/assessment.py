@@ -13,6 +13,7 @@ from mdsuite.execution.supervise import Status
 from mdsuite.judgement.criteria import Profile
 from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict
 from mdsuite.plan import Plan
+from mdsuite.preparation import Prepared
 from mdsuite.run import Run
 from mdsuite_analysis.drift import (
     conserved_drift,
@@ -89,6 +90,7 @@ class Assessment:
     plan: Plan
     profile: Profile
     models: tuple[AssessedModel, ...]
+    prepared: Prepared
     agreements: tuple[Agreement, ...] = ()
 
     @property
@@ -104,7 +106,13 @@ class Assessment:
 
 
 def assess(
-    plan: Plan, output: Path, endings: Mapping[str, Ending], profile: Profile, *, each_run: bool = True
+    plan: Plan,
+    output: Path,
+    endings: Mapping[str, Ending],
+    profile: Profile,
+    prepared: Prepared,
+    *,
+    each_run: bool = True,
 ) -> Assessment:
     """Measure and judge a campaign by what is in its output folder: each of its runs, and its engines together."""
     models = []
@@ -115,7 +123,7 @@ def assess(
         )
         models.append(AssessedModel(card=card, runs=assessed))
     compared = agreements(plan, output, endings)
-    return Assessment(plan=plan, profile=profile, models=tuple(models), agreements=compared)
+    return Assessment(plan=plan, profile=profile, models=tuple(models), prepared=prepared, agreements=compared)
 
 
 def _assess_run(plan: Plan, run: Run, folder: Path, ending: Ending, profile: Profile) -> AssessedRun:

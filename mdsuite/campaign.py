@@ -91,6 +91,14 @@ class Dynamics(Section):
         return round(self.time_ps * 1000.0 / timestep_fs)
 
 
+class Preparation(Section):
+    """What is done with every structure, by the model itself, before its runs begin."""
+
+    relax: bool = False
+    max_force_eV_per_A: float = Field(default=0.01, gt=0, allow_inf_nan=False)  # noqa: N815  the unit's symbol
+    equilibrate_ps: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+
+
 class Coupling(Section):
     """How engine and driver are held together; nothing here changes a trajectory."""
 
@@ -114,6 +122,7 @@ class Campaign(Section):
     trust: bool = False
     threads: int = Field(default=1, ge=1)
     dynamics: Dynamics = Dynamics()
+    preparation: Preparation = Preparation()
     coupling: Coupling = Coupling()
 
     @property
@@ -195,7 +204,7 @@ def _explained(error: ValidationError) -> Iterator[str]:
 
 
 def _unknown_key(where: list[str]) -> str:
-    sections: dict[str, type[Section]] = {"dynamics": Dynamics, "coupling": Coupling}
+    sections: dict[str, type[Section]] = {"dynamics": Dynamics, "preparation": Preparation, "coupling": Coupling}
     section = sections.get(where[0], Campaign) if len(where) > 1 else Campaign
     near = difflib.get_close_matches(where[-1], section.model_fields, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"valid keys are {', '.join(section.model_fields)}"

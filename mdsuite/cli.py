@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -53,6 +53,8 @@ def main() -> None:
 @click.option("--time-ps", type=float, help="Length of each trajectory, ps.  [default: 10]")
 @click.option("--timestep-fs", type=float, multiple=True, help="fs; several make a ladder.  [default: 0.5]")
 @click.option("--temperature-K", "temperature_K", type=float, multiple=True, help="K; the same.  [default: 300]")
+@click.option("--relax", is_flag=True, default=None, help="Relax every structure with the model first.")
+@click.option("--equilibrate-ps", type=float, help="Bring it to temperature by the thermostat for so long, ps.")
 @click.option("--ensemble", type=click.Choice(["nve", "nvt"]), help="[default: nve]")
 @click.option("--thermostat", type=click.Choice(["langevin", "csvr", "nose-hoover"]), help="[default: langevin]")
 @click.option("--relaxation-ps", type=float, help="Of the thermostat, ps.  [default: 0.1]")
@@ -222,7 +224,7 @@ def _run(
     """Carry out a campaign; for the agreement of engines alone, its models are one, and no run is judged by itself."""
     from rich.console import Console  # noqa: PLC0415
 
-    from mdsuite.campaign import Coupling, Dynamics, read_campaign  # noqa: PLC0415
+    from mdsuite.campaign import Coupling, Dynamics, Preparation, read_campaign  # noqa: PLC0415
     from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
 
     console = Console()
@@ -231,41 +233,57 @@ def _run(
         for key, value in flags.items()
         if value not in (None, ())
     }
-    dynamics = {key: given.pop(key) for key in list(given) if key in Dynamics.model_fields}
-    coupling = {key: given.pop(key) for key in list(given) if key in Coupling.model_fields}
-    campaign = read_campaign(file, given, dynamics=dynamics, coupling=coupling)
+    sections = {
+        name: {key: given.pop(key) for key in list(given) if key in keys}
+        for name, keys in {
+            "dynamics": Dynamics.model_fields,
+            "preparation": Preparation.model_fields,
+            "coupling": Coupling.model_fields,
+        }.items()
+    }
+    campaign = read_campaign(file, given, **sections)
     profile = read_profile("agreement" if agreement else campaign.criteria)
     _require_lammps(campaign.engine, campaign.lammps_library)
-    from mdsuite.plan import claim, make_plan, require_accepted  # noqa: PLC0415  takes torch with it
-
-    with console.status("loading models and structures"):
-        plan = make_plan(campaign, across_models=agreement)
-        require_accepted(plan)
-        claim(plan, output)
-    return _carry_out(console, plan, profile, output, jobs or _n_cpus() // campaign.threads or 1, stop, agreement)
-
-
-def _carry_out(  # their types import late
-    console: Any, plan: Any, profile: Any, output: Path, jobs: int, stop: Stop, agreement: bool
-) -> int:
-    from mdsuite.assessment import assess  # noqa: PLC0415
-    from mdsuite.execution.local import run_all  # noqa: PLC0415
+    from mdsuite.assessment import assess  # noqa: PLC0415  what follows takes torch with it
     from mdsuite.execution.supervise import Status  # noqa: PLC0415
     from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
-    from mdsuite.progress import live, plain, print_agreements, print_stopped, print_summary  # noqa: PLC0415
+    from mdsuite.plan import claim, make_plan, require_accepted, require_usable  # noqa: PLC0415
+    from mdsuite.preparation import prepare  # noqa: PLC0415
+    from mdsuite.progress import print_agreements, print_stopped, print_summary  # noqa: PLC0415
     from mdsuite.report.write import AGREE, RUN, write_report  # noqa: PLC0415
 
-    folders = {each.id: plan.folder(output, each) for each in plan.all_runs}
-    with stop.listening(), live(console, plan) if console.is_terminal else plain(plan) as show:
-        endings = run_all(folders, jobs, stop, show)
-    if any(each.status is Status.STOPPED for each in endings.values()):
+    jobs = jobs or _n_cpus() // campaign.threads or 1
+    require_usable(output)
+    prepared = prepare(campaign, output, lambda plan, folder: _integrate(console, plan, folder, jobs, stop))
+    if prepared.equilibration is not None and prepared.stopped:
+        print_stopped(console, prepared.equilibration, prepared.endings)
+        return STOPPED
+    with console.status("loading models and structures"):
+        plan = make_plan(campaign, across_models=agreement, structures=prepared.structures, starts=prepared.starts)
+        require_accepted(plan)
+        claim(plan, output)
+    lost = {run.id: ending for run in plan.all_runs if (ending := prepared.failure_of(run)) is not None}
+    endings = {**lost, **_integrate(console, plan, output, jobs, stop, without=lost)}
+    if stop.requested and any(each.status is Status.STOPPED for each in endings.values()):
         print_stopped(console, plan, endings)
         return STOPPED
     with console.status("measuring"):
-        assessment = assess(plan, output, endings, profile, each_run=not agreement)
+        assessment = assess(plan, output, endings, profile, prepared, each_run=not agreement)
         report = write_report(assessment, output, AGREE if agreement else RUN)
     (print_agreements if agreement else print_summary)(console, assessment, report)
     return exit_code(assessment.verdict)
+
+
+def _integrate(  # their types import late
+    console: Any, plan: Any, output: Path, jobs: int, stop: Stop, without: Collection[str] = ()
+) -> Any:
+    """Bring the runs of a plan to their ends, or to a stop."""
+    from mdsuite.execution.local import run_all  # noqa: PLC0415
+    from mdsuite.progress import live, plain  # noqa: PLC0415
+
+    folders = {each.id: plan.folder(output, each) for each in plan.all_runs if each.id not in without}
+    with stop.listening(), live(console, plan) if console.is_terminal else plain(plan) as show:
+        return run_all(folders, jobs, stop, show)
 
 
 def _bundled_structure_for(model: str, *, trust: bool) -> str:

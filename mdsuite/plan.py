@@ -6,9 +6,10 @@ import contextlib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from mdsuite_driver.models.load import load, resolve
 from mdsuite_driver.models.protocol import ModelCard, ModelError
 
 MANIFEST = "campaign.json"
+PREPARATION = "preparation"
 FOREIGN = "ipi:"
 
 _Model = tuple[ModelCard, Native | None]
@@ -57,8 +59,45 @@ class Plan:
         return output / "runs" / run.id
 
 
-def make_plan(campaign: Campaign, *, across_models: bool = False) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """A start configuration: what the user calls it, its short name, and its ase.Atoms."""
+
+    source: str
+    name: str
+    atoms: Any  # ase is untyped
+
+
+Structures = Mapping[tuple[str, str], Structure]
+Starts = Mapping[tuple[str, str, float, int], Start]
+
+
+def read_structures(campaign: Campaign) -> list[Structure]:
+    """Every structure of a campaign; raises InputError for what cannot be read."""
+    atoms = [read_structure(source) for source in campaign.structures]
+    return [Structure(*each) for each in zip(campaign.structures, _names(campaign.structures), atoms, strict=True)]
+
+
+def served_sources(campaign: Campaign) -> Iterator[tuple[str, ModelCard]]:
+    """Source and card of every model; raises InputError for one that mdsuite cannot serve by itself."""
+    for source in campaign.models:
+        located = _located(source, foreign=campaign.coupling.accept_foreign)
+        if located.startswith((native.PREFIX, FOREIGN)):
+            raise InputError(f"{source} answers within an engine only; a relaxation needs a model that mdsuite loads")
+        yield located, _model(located, trust=campaign.trust)[0]
+
+
+def make_plan(
+    campaign: Campaign,
+    *,
+    across_models: bool = False,
+    structures: Structures = MappingProxyType({}),
+    starts: Starts = MappingProxyType({}),
+) -> Plan:
     """All runs of a campaign; its engines are compared, and `across_models` where its models are said to be one.
+
+    `structures`, by the model's hash and their name, and `starts`, by temperature (K) and replica too, replace those
+    of the campaign.
 
     Raises InputError for models that cannot be loaded, structures that cannot be read, and pairs of them that do not
     go together.
@@ -69,21 +108,21 @@ def make_plan(campaign: Campaign, *, across_models: bool = False) -> Plan:
     models = [_model(source, trust=campaign.trust) for source in sources]
     cards = [card for card, _ in models]
     _require_distinct([card.sha256 for card in cards], campaign.models, "models")
-    structures = [read_structure(source) for source in campaign.structures]
+    given = read_structures(campaign)
     for card in cards:
-        for atoms, name in zip(structures, campaign.structures, strict=True):
-            require_supported(card, atoms, name)
+        for structure in given:
+            require_supported(card, structure.atoms, structure.source)
     _require_matched(kinds, campaign)
-    names = _names(campaign.structures)
     runs = [
-        _run(campaign, kind, model, source, name, start, replica, temperature, timestep)
+        _run(campaign, kind, model, source, structure.name, start, replica, temperature, timestep)
         for kind in kinds
         for source, model in zip(sources, models, strict=True)
         if _fits(kind, source)
-        for name, atoms, text in zip(names, structures, campaign.structures, strict=True)
+        for structure in (structures.get((model[0].sha256, each.name), each) for each in given)
         for temperature in campaign.dynamics.temperature_K
         for timestep in campaign.dynamics.timestep_fs
-        for replica, start in _starts(campaign, atoms, text, temperature)
+        for replica, drawn in _starts(campaign, structure.atoms, structure.source, temperature)
+        for start in (starts.get((model[0].sha256, structure.name, temperature, replica), drawn),)
     ]
     _require_distinct([run.id for run in runs], [run.structure for run in runs], "structures")
     return Plan(campaign, tuple(cards), tuple(runs), tuple(comparisons(runs, across_models=across_models)))
@@ -170,17 +209,24 @@ def claim(plan: Plan, output: Path) -> None:
     """
     manifest = output / MANIFEST
     wanted = {run.id for run in plan.all_runs}
+    require_usable(output)
     with _as_input_error(output):
         if manifest.exists():
             _require_ours(manifest, wanted)
-        elif output.exists() and any(output.iterdir()):
-            raise InputError(f"{output} is neither empty nor an mdsuite campaign; give another --output")
         for run in plan.all_runs:
             require_extendable(run, plan.folder(output, run))
         output.mkdir(parents=True, exist_ok=True)
         write_json(manifest, {"schema": "mdsuite-campaign/1", "runs": sorted(wanted)})
         for run in plan.all_runs:
             write_run(run, plan.folder(output, run))
+
+
+def require_usable(output: Path) -> None:
+    """Raise InputError for a folder that holds something else than a campaign."""
+    with _as_input_error(output):
+        held = {each.name for each in output.iterdir()} if output.exists() else set()
+        if MANIFEST not in held and held - {PREPARATION}:
+            raise InputError(f"{output} is neither empty nor an mdsuite campaign; give another --output")
 
 
 def _require_ours(manifest: Path, wanted: set[str]) -> None:

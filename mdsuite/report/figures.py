@@ -31,7 +31,7 @@ def figure_name(model: AssessedModel) -> str:
 
 
 def draw(model: AssessedModel, folder: Path) -> list[Path]:
-    """A page-wide figure of total energy per atom and temperature against time, as PNG and SVG."""
+    """A page-wide figure of energy per atom and temperature against time, as PNG and SVG."""
     runs = [run for run in model.runs if run.energies is not None]
     if not runs:
         return []
@@ -55,16 +55,29 @@ def _save(figure: Figure, stem: Path) -> list[Path]:
     return paths
 
 
+def energies_drawn(model: AssessedModel) -> str:
+    """Which energy a model's figure shows: what should be conserved, where it was recorded."""
+    return _named([run for run in model.runs if run.energies is not None])
+
+
+def _named(runs: Sequence[AssessedRun]) -> str:
+    return " or ".join(dict.fromkeys("conserved" if _conserves(each) else "total" for each in runs))
+
+
+def _conserves(each: AssessedRun) -> bool:
+    recorded = each.energies is not None and each.energies.conserved_energy is not None
+    return bool(each.run.thermostat) and recorded
+
+
 def _draw_energies(axes: Axes, runs: Sequence[AssessedRun]) -> None:
     for each, colour, style, energies in _styled(runs):
         energy = energies.total_energy
-        if each.run.thermostat and energies.conserved_energy is not None:
+        if _conserves(each) and energies.conserved_energy is not None:
             energy = energies.conserved_energy
         change = 1000.0 * (energy - energy[0]) / energies.n_atoms
         axes.plot(*_thinned(energies.time, change), style, color=colour, lw=1.0, label=_label(each))
     axes.set_xlabel("time (ps)")
-    what = "conserved" if runs[0].run.thermostat else "total"
-    axes.set_ylabel(f"{what} energy, change since the start (meV/atom)")
+    axes.set_ylabel(f"{_named(runs)} energy, change since the start (meV/atom)")
     axes.axhline(0.0, color="0.6", lw=0.8, zorder=0)
 
 

@@ -20,7 +20,7 @@ from mdsuite.execution.supervise import Status
 from mdsuite.judgement.judge import Judged, Outcome, Verdict
 from mdsuite.judgement.judge import verdict as judged_together
 from mdsuite.report import words
-from mdsuite.report.figures import divergence_name, figure_name
+from mdsuite.report.figures import divergence_name, energies_drawn, figure_name
 from mdsuite.report.provenance import here, provenance
 from mdsuite_analysis.measurement import Measurement
 
@@ -102,6 +102,12 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
         "figures": {model.card.name: _figure(model, output) for model in models},
         "band": any(criterion.measurement == "temperature_mean" for criterion in assessment.profile.criteria),
         "summary": words.summary,
+        "prepared": assessment.prepared,
+        "preparation": assessment.plan.campaign.preparation,
+        "dynamics": assessment.plan.campaign.dynamics,
+        "number": words.number,
+        "released_per_atom": lambda relaxation: 1e3 * relaxation.released / _n_atoms(assessment, relaxation.structure),
+        "energies_drawn": energies_drawn,
         "completed": lambda model: sum(run.ending.status is Status.DONE for run in model.runs),
         "rows": rows,
         "name_of": words.name_of,
@@ -131,6 +137,10 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
             if (output / f"figures/{(name := divergence_name(comparison))}.png").exists()
         ],
     }
+
+
+def _n_atoms(assessment: Assessment, structure: str) -> int:
+    return next(run.start.n_atoms for run in assessment.plan.runs if run.structure == structure)
 
 
 def rows(model: AssessedModel) -> Iterator[Row]:

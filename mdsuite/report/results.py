@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from mdsuite.analysis import Analysis
 from mdsuite.assessment import AssessedModel, AssessedRun, Assessment
 from mdsuite.judgement.causes import Cause
 from mdsuite.judgement.judge import Judged, Verdict
+from mdsuite.preparation import Prepared
 from mdsuite.report.provenance import here, provenance
 from mdsuite_analysis.measurement import Measurement
 
@@ -32,6 +34,7 @@ def results(assessment: Assessment, output: Path) -> Json:
         "measurements": [_measurement(each) for of in _measured(assessment) for each in of.measurements],
         "verdicts": [_judged(each) for of in _measured(assessment) for each in of.judged],
         "causes": [_cause(each.cause) for each in assessment.agreements if each.cause is not None],
+        "preparation": _preparation(assessment.prepared),
         "runs": [
             {
                 "id": each.run.id,
@@ -50,6 +53,15 @@ def results(assessment: Assessment, output: Path) -> Json:
             }
             for each in assessment.runs
         ],
+    }
+
+
+def _preparation(prepared: Prepared) -> Json:
+    equilibration = prepared.equilibration
+    runs = () if equilibration is None else equilibration.runs
+    return {
+        "relaxations": [asdict(each) for each in prepared.relaxations],
+        "equilibrations": [{"id": run.id, "status": prepared.endings[run.id].status} for run in runs],
     }
 
 
