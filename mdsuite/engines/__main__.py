@@ -59,7 +59,7 @@ def integrate(run: Run, folder: Path, supervisor: Supervisor) -> bool:
 def _forces(kind: EngineKind, run: Run, supervisor: Supervisor) -> DriverForces | LocalForces | NoForces:
     if kind.forces == DRIVER:
         return DriverForces(run, supervisor)
-    return LocalForces(run, supervisor) if kind.forces == LOCAL else NoForces(supervisor)
+    return LocalForces(run, supervisor) if kind.forces == LOCAL else NoForces(supervisor.advanced)
 
 
 def _advance(run: Run, folder: Path, engine: Engine, index: int, first: int, last: int) -> None:

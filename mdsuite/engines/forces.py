@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from mdsuite import link
@@ -148,18 +149,18 @@ class LocalForces:
 
 
 class NoForces:
-    """For an engine that has its own potential."""
+    """For an engine that has its own potential; `told` hears of every step."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
+    def __init__(self, told: Callable[[int], None]) -> None:
+        self._told = told
 
     def evaluate(self, step: int, cell: FloatArray, positions: FloatArray) -> Evaluation:
         """Refuse."""
-        raise RuntimeError(f"step {step}: an engine with its own potential has asked for forces")
+        raise RuntimeError(f"step {step}: forces were asked for, but there are none")
 
     def advanced(self, step: int) -> None:
-        """Tell the supervisor."""
-        self._supervisor.advanced(step)
+        """Tell of it."""
+        self._told(step)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -168,13 +168,13 @@ class Lammps:
     equations of motion as every other engine.
     """
 
-    def __init__(self, run: Run, potential: Potential, axes: Axes, log: Path, library: str = "") -> None:
-        self._constants = _module(library)
+    def __init__(self, run: Run, potential: Potential, axes: Axes, log: Path) -> None:
+        self._constants = _module(run.lammps_library)
         self._run = run
         self._axes = axes
         self._potential = potential
         self._units = potential.units
-        self.instance = _instance(self._constants, library, log)
+        self.instance = _instance(self._constants, run.lammps_library, log)
 
     @property
     def build(self) -> str:
@@ -381,14 +381,14 @@ class Lammps:
 def served(run: Run, forces: Forces, log: Path) -> Lammps:
     """LAMMPS with the forces of a driver."""
     axes = Axes(run.start)
-    return Lammps(run, Served(forces, axes), axes, log, run.lammps_library)
+    return Lammps(run, Served(forces, axes), axes, log)
 
 
 def native(run: Run, forces: Forces, log: Path) -> Lammps:
     """LAMMPS with a pair style of its own."""
     if run.native is None:
         raise ValueError("a run in lammps-native needs the lines of its pair style, this one has none")
-    return Lammps(run, PairStyle(run.native, forces), Axes(run.start), log, run.lammps_library)
+    return Lammps(run, PairStyle(run.native, forces), Axes(run.start), log)
 
 
 def _integrator(run: Run, units: Units, step: int) -> list[str]:

@@ -13,23 +13,13 @@ import tempfile
 from pathlib import Path
 
 from mdsuite.engines.engine import StepError
+from mdsuite.engines.forces import NoForces
 from mdsuite.engines.kinds import NATIVE, engine_kind
 from mdsuite.engines.library import library_environment
-from mdsuite.run import FloatArray, Run, read_run, write_run
-from mdsuite_driver.models.protocol import Evaluation
+from mdsuite.run import Run, read_run, write_run
 
 PATIENCE = 300.0  # s
 ANSWER = "mdsuite-probe: "
-
-
-class _Nobody:
-    """No forces, and nobody to tell."""
-
-    def evaluate(self, step: int, cell: FloatArray, positions: FloatArray) -> Evaluation:
-        raise RuntimeError("a probe has no forces")
-
-    def advanced(self, step: int) -> None:
-        """Tell nobody."""
 
 
 def refusal(run: Run) -> str | None:
@@ -37,16 +27,19 @@ def refusal(run: Run) -> str | None:
     with tempfile.TemporaryDirectory(prefix="mdsuite-probe-") as name:
         folder = Path(name)
         write_run(run, folder)
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "mdsuite.engines.probe", str(folder)],
-            env={**os.environ, "OMP_NUM_THREADS": "1", **library_environment(run, folder)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-P", "-m", "mdsuite.engines.probe", str(folder)],
+                env={**os.environ, "OMP_NUM_THREADS": "1", **library_environment(run, folder)},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=PATIENCE,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"it has not taken its first step within {PATIENCE:g} s"
         answers = [line for line in done.stdout.splitlines() if line.startswith(ANSWER)]
         if answers:
             told = json.loads(answers[-1].removeprefix(ANSWER))
@@ -56,11 +49,15 @@ def refusal(run: Run) -> str | None:
         return f"it ended with exit code {done.returncode}: {' / '.join(said[-5:])}"
 
 
+def _ignored(_step: int) -> None:
+    """Nobody waits for a probe's steps."""
+
+
 def _ask(folder: Path) -> str | None:
     run = read_run(folder)
     kind = engine_kind(run.engine)
     try:
-        engine = kind.open(run, _Nobody(), folder / f"log.{kind.name}")
+        engine = kind.open(run, NoForces(_ignored), folder / f"log.{kind.name}")
         engine.begin()
         if kind.forces == NATIVE:
             engine.integrate(0, 0)

@@ -12,7 +12,7 @@ import numpy as np
 from mdsuite.engines.axes import Axes
 from mdsuite.engines.engine import StepError
 from mdsuite.engines.recording import Frame, Segment
-from mdsuite.files import DiskError
+from mdsuite.files import on_disk
 from mdsuite.run import FloatArray, Run
 
 Memory = Mapping[str, FloatArray]
@@ -60,7 +60,7 @@ class Stepper(Protocol):
         ...
 
 
-NewStepper = Callable[[Run, "Axes", int, Memory | None], Stepper]
+NewStepper = Callable[[Run, Axes, int, Memory | None], Stepper]
 """From a run, its axes, the step to begin at, and what was remembered there; None for the start of the run."""
 
 
@@ -91,11 +91,8 @@ class Stepped:
 
     def write_restart(self, path: Path) -> None:
         """Write what the stepper remembers."""
-        try:
-            with path.open("wb") as file:
-                np.savez(file, step=np.array(self._step), **self._stepper.memory())  # type: ignore[arg-type]
-        except OSError as error:
-            raise DiskError(f"{path.name} could not be written: {error}") from error
+        with on_disk(), path.open("wb") as file:
+            np.savez(file, step=np.array(self._step), **self._stepper.memory())  # type: ignore[arg-type]
 
     def integrate(self, first: int, last: int) -> Segment:
         """Steps `first` + 1 to `last`, and step 0 where `first` is 0; raises StepError as every engine does."""
