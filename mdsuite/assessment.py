@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from mdsuite.agreement import Agreement, agreements
 from mdsuite.engines.kinds import engine_kind
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
-from mdsuite.judgement.criteria import Profile
+from mdsuite.judgement.criteria import Criterion, Profile
 from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict
 from mdsuite.plan import Plan
 from mdsuite.preparation import Prepared
@@ -27,9 +28,13 @@ from mdsuite_analysis.drift import (
 from mdsuite_analysis.integrity import BondIntegrity
 from mdsuite_analysis.measurement import Measurement, about
 from mdsuite_analysis.read import read_energies, read_frames, universe
+from mdsuite_analysis.replicas import replica_drift
 from mdsuite_analysis.series import EnergySeries
 from mdsuite_analysis.temperature import species_temperatures, temperature_mean
 from mdsuite_driver.models.protocol import ModelCard
+
+POOLED = MappingProxyType({"energy_drift": "mean_drift", "conserved_drift": "mean_drift"})
+"""Criteria that replicas meet together, and the measurement by which they do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +71,42 @@ class AssessedRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AssessedReplicas:
+    """Runs that differ in their velocities alone, taken together: what was measured, and what the criteria say."""
+
+    runs: tuple[AssessedRun, ...]
+    measurements: tuple[Measurement, ...]
+    judged: tuple[Judged, ...]
+
+    @property
+    def name(self) -> str:
+        """What a reader calls them."""
+        first = self.runs[0]
+        return ", ".join(filter(None, (first.run.structure, first.engine, first.rung)))
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on all of them."""
+        return verdict((*self.judged, *(each for run in self.runs for each in run.judged)))
+
+    def measured(self, name: str) -> Measurement | None:
+        """A measurement by its name, if it was made."""
+        return next((each for each in self.measurements if each.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AssessedModel:
     """A model with all of its runs."""
 
     card: ModelCard
     runs: tuple[AssessedRun, ...]
+    replicas: tuple[AssessedReplicas, ...]
 
     @property
     def judged(self) -> tuple[Judged, ...]:
-        """Every verdict on every run."""
-        return tuple(each for run in self.runs for each in run.judged)
+        """Every verdict on every run, and on replicas together."""
+        of_runs = tuple(each for run in self.runs for each in run.judged)
+        return (*of_runs, *(each for group in self.replicas for each in group.judged))
 
     @property
     def verdict(self) -> Verdict:
@@ -118,10 +149,12 @@ def assess(
     models = []
     for card in plan.cards:
         runs = [run for run in plan.runs if run.model_sha256 == card.sha256]
-        assessed = tuple(
+        assessed = [
             _assess_run(plan, run, plan.folder(output, run), endings[run.id], profile) for run in runs if each_run
-        )
-        models.append(AssessedModel(card=card, runs=assessed))
+        ]
+        replicas = [_assess_replicas(group, profile) for group in _grouped(assessed)]
+        each = tuple(run for group in replicas for run in group.runs)
+        models.append(AssessedModel(card=card, runs=each, replicas=tuple(replicas)))
     compared = agreements(plan, output, endings)
     return Assessment(plan=plan, profile=profile, models=tuple(models), prepared=prepared, agreements=compared)
 
@@ -146,6 +179,56 @@ def _assess_run(plan: Plan, run: Run, folder: Path, ending: Ending, profile: Pro
         engine=engine_kind(run.engine).title if len(plan.campaign.engine) > 1 else "",
         rung=_rung(plan, run),
     )
+
+
+def _grouped(runs: Iterable[AssessedRun]) -> list[list[AssessedRun]]:
+    groups: dict[tuple[str, str, float, float], list[AssessedRun]] = {}
+    for each in runs:
+        run = each.run
+        groups.setdefault((run.structure, run.engine, run.temperature, run.timestep), []).append(each)
+    return list(groups.values())
+
+
+def _assess_replicas(runs: Sequence[AssessedRun], profile: Profile) -> AssessedReplicas:
+    """Replicas judged by their mean where they have one; each alone only where it fails beyond doubt by itself."""
+    first = runs[0].run
+    if len(runs) < 2:
+        return AssessedReplicas(runs=tuple(runs), measurements=(), judged=())
+    subject = {**_subject(first), "replica": f"all {len(runs)}"}
+    del subject["run"]
+    measured = {each.name: about(each, **subject) for each in _measure_replicas(runs)}
+    pooled = [criterion for criterion in profile.criteria if criterion.measurement in POOLED]
+    judged = tuple(
+        judge(criterion, measured.get(POOLED[criterion.measurement]), subject, scale=first.temperature)
+        for criterion in pooled
+    )
+    return AssessedReplicas(
+        runs=tuple(_without_undecided(run, pooled) for run in runs),
+        measurements=tuple(measured.values()),
+        judged=judged,
+    )
+
+
+def _without_undecided(run: AssessedRun, pooled: Sequence[Criterion]) -> AssessedRun:
+    kept = [each for each in run.judged if each.criterion not in pooled or each.outcome is Outcome.FAIL]
+    return replace(run, judged=tuple(kept))
+
+
+def _measure_replicas(runs: Sequence[AssessedRun]) -> list[Measurement]:
+    """What they say together, if all of them have ended as they should."""
+    energies = [_conserving(each) for each in runs]
+    if any(each.ending.status is not Status.DONE for each in runs) or None in energies:
+        return []
+    return replica_drift([each for each in energies if each is not None])
+
+
+def _conserving(each: AssessedRun) -> EnergySeries | None:
+    """A run's energies, the conserved one in place of the total where a thermostat changes that."""
+    energies = each.energies
+    if energies is None or not each.run.thermostat:
+        return energies
+    conserved = energies.conserved_energy
+    return None if conserved is None else replace(energies, total_energy=conserved)
 
 
 def _rung(plan: Plan, run: Run) -> str:

@@ -20,6 +20,7 @@ from mdsuite.engines.failure import failure_of
 from mdsuite.engines.forces import DriverForces, LocalForces, NoForces, Supervisor
 from mdsuite.engines.kinds import DRIVER, LOCAL, EngineKind, engine_kind
 from mdsuite.engines.recording import last_conserved, last_step, n_segments, segment_path, tail_path, write_segment
+from mdsuite.engines.witness import Witness
 from mdsuite.files import on_disk, whole, write_json
 from mdsuite.run import Run, read_run
 from mdsuite_driver.parent import die_with_supervisor
@@ -40,16 +41,18 @@ def integrate(run: Run, folder: Path, supervisor: Supervisor) -> bool:
     index, step = n_segments(folder), last_step(folder) or 0
     kind = engine_kind(run.engine)
     forces = _forces(kind, run, supervisor)
-    engine = kind.open(run, forces, folder / f"log.{kind.name}")
+    witness = Witness(forces, run)
+    engine = kind.open(run, witness, folder / f"log.{kind.name}")
     with on_disk():
         write_json(folder / "engine.json", {"engine": kind.title, "build": engine.build})
     while step < run.n_steps and not supervisor.stop_requested():
+        witness.begin()
         if index == 0:
             engine.begin()
         else:
             engine.resume(restart_path(folder, index - 1), last_conserved(folder))
         end = min(step - step % run.chunk_steps + run.chunk_steps, run.n_steps)
-        _advance(run, folder, engine, index, step, end)
+        _advance(run, folder, engine, witness, index, step, end)
         index, step = index + 1, end
     forces.close()
     engine.close()
@@ -62,7 +65,7 @@ def _forces(kind: EngineKind, run: Run, supervisor: Supervisor) -> DriverForces 
     return LocalForces(run, supervisor) if kind.forces == LOCAL else NoForces(supervisor.advanced)
 
 
-def _advance(run: Run, folder: Path, engine: Engine, index: int, first: int, last: int) -> None:
+def _advance(run: Run, folder: Path, engine: Engine, witness: Witness, index: int, first: int, last: int) -> None:
     """One chunk: its restart file first, then its segment, which makes both count."""
     try:
         segment = engine.integrate(first, last)
@@ -74,7 +77,7 @@ def _advance(run: Run, folder: Path, engine: Engine, index: int, first: int, las
     with on_disk():
         with whole(restart_path(folder, index)) as temporary:
             engine.write_restart(temporary)
-        write_segment(segment_path(folder, index), run, segment)
+        write_segment(segment_path(folder, index), run, segment, witness.sample())
         restart_path(folder, index - 2).unlink(missing_ok=True)  # the one before is needed if this segment is lost
 
 

@@ -2,8 +2,9 @@
 
 Layout of a segment (H5MD 1.1, doi:10.1016/j.cpc.2014.01.018): frames under /particles/trajectory, their energies
 under /observables/trajectory, the energies of every step under /parameters/every_step, and under /parameters/axes the
-rotation from the user's axes to the recorded ones. All in float64 and in eV, Å, ps, amu and K, but for
-forces: MDAnalysis knows them in kJ/mol/Å only.
+rotation from the user's axes to the recorded ones. /parameters/ledger holds the steps kept for re-evaluation, in the
+user's axes, as `mdsuite_analysis.ledger.sampling.Sample.to_arrays` names them. All in float64 and in eV, Å, ps, amu
+and K, but for forces: MDAnalysis knows them in kJ/mol/Å only.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from mdsuite import __version__
 from mdsuite.constants import KJ_PER_MOL
 from mdsuite.files import whole
 from mdsuite.run import FloatArray, IntArray, Run
+from mdsuite_analysis.ledger.sampling import Sample
 
 UNITS = {
     "potential_energy": "eV",
@@ -104,13 +106,18 @@ def _last_step(path: Path) -> int:
         return int(file["parameters/every_step/step"][-1])
 
 
-def write_segment(path: Path, run: Run, segment: Segment) -> None:
-    """Write one segment, whole or not at all; raises OSError where the disk does not take it."""
+def write_segment(path: Path, run: Run, segment: Segment, sample: Sample | None = None) -> None:
+    """Write one segment, and what the energy ledger keeps of it, whole or not at all.
+
+    Raises OSError where the disk does not take it.
+    """
     content = io.BytesIO()  # HDF5 itself does not always tell of a full disk as such
     with h5py.File(content, "w") as file:
         _write_header(file)
         _write_every_step(file.create_group("parameters/every_step"), run, segment)
         file["parameters/axes"] = segment.axes
+        if sample is not None:
+            _write_ledger(file.create_group("parameters/ledger"), sample)
         _write_particles(file.create_group("particles/trajectory"), run, segment.frames)
         _write_observables(file.create_group("observables/trajectory"), run, segment)
     path.parent.mkdir(exist_ok=True)
@@ -144,6 +151,11 @@ def _write_every_step(group: h5py.Group, run: Run, segment: Segment) -> None:
     for name, values in _series(run, segment).items():
         group[name] = values
         group[name].attrs["unit"] = UNITS[name]
+
+
+def _write_ledger(group: h5py.Group, sample: Sample) -> None:
+    for name, values in sample.to_arrays().items():
+        group[name] = values
 
 
 def _write_observables(group: h5py.Group, run: Run, segment: Segment) -> None:

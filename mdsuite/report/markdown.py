@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mdsuite.agreement import Agreement
 from mdsuite.analysis import Analysis
-from mdsuite.assessment import AssessedModel, AssessedRun, Assessment, outcomes_of
+from mdsuite.assessment import AssessedModel, AssessedReplicas, AssessedRun, Assessment, outcomes_of
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.judge import Judged, Outcome, Verdict
 from mdsuite.judgement.judge import verdict as judged_together
@@ -118,6 +118,8 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
         "quantity": words.quantity,
         "limit_of": lambda run, measurement: _of(run, measurement, words.limit),
         "outcome_of": lambda run, measurement: _of(run, measurement, lambda judged: judged.outcome.upper()),
+        "replicated": lambda models: any(group.measurements for model in models for group in model.replicas),
+        "pooled": _pooled,
         "span": _span,
         "passed": lambda model: sum(run.verdict is Verdict.APPROVED for run in model.runs),
         "findings": words.findings,
@@ -218,6 +220,13 @@ def _label(measurement: Measurement) -> str:
 def _of(run: AssessedRun, measurement: Measurement, describe: Callable[[Judged], str]) -> str:
     judged = next((each for each in run.judged if each.criterion.measurement == measurement.name), None)
     return "" if judged is None else describe(judged)
+
+
+def _pooled(group: AssessedReplicas, measurement: Measurement, what: str) -> str:
+    judged = next((each for each in group.judged if each.measurement is measurement), None)
+    if judged is None:
+        return ""
+    return words.limit(judged) if what == "limit" else judged.outcome.upper()
 
 
 def _span(model: AssessedModel, name: str) -> str:

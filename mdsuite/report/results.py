@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mdsuite.agreement import Agreement
 from mdsuite.analysis import Analysis
-from mdsuite.assessment import AssessedModel, AssessedRun, Assessment
+from mdsuite.assessment import AssessedModel, AssessedReplicas, AssessedRun, Assessment
 from mdsuite.judgement.causes import Cause
 from mdsuite.judgement.judge import Judged, Verdict
 from mdsuite.preparation import Prepared
@@ -93,8 +94,11 @@ def _model(model: AssessedModel, verdict: Verdict) -> Json:
     }
 
 
-def _measured(assessment: Assessment) -> tuple[AssessedRun | Agreement, ...]:
-    return (*assessment.runs, *assessment.agreements)
+def _measured(assessment: Assessment) -> Iterator[AssessedRun | AssessedReplicas | Agreement]:
+    for model in assessment.models:
+        yield from model.runs
+        yield from model.replicas
+    yield from assessment.agreements
 
 
 def _cause(cause: Cause) -> Json:

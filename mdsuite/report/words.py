@@ -100,7 +100,7 @@ def engines_summary(assessment: Assessment) -> Iterator[str]:
 
 def criteria_of(model: AssessedModel) -> list[Criterion]:
     """The criteria that judged a model."""
-    return [each.criterion for each in model.runs[0].judged] if model.runs else []
+    return list(dict.fromkeys(each.criterion for each in model.judged))
 
 
 def _shortfalls(criterion: Criterion, judged: Sequence[Judged]) -> Iterator[str]:

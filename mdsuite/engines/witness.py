@@ -1,0 +1,54 @@
+"""What the forces of a run did, step by step, watched where the engine asks for them."""
+
+from __future__ import annotations
+
+from mdsuite.engines.forces import Forces
+from mdsuite.run import FloatArray, Run
+from mdsuite_analysis.ledger.residual import Box, Instant
+from mdsuite_analysis.ledger.sampling import Sample, StepSampler
+from mdsuite_driver.models.protocol import Evaluation
+
+KEPT = 32  # steps of a chunk, for re-evaluation
+
+
+class Witness:
+    """Forces whose every answer is entered into the energy ledger of the chunk; no more forces are asked for."""
+
+    def __init__(self, forces: Forces, run: Run) -> None:
+        self._forces = forces
+        self._box = Box(cell=run.start.cell, pbc=run.start.pbc)
+        self._seed = int(run.id, 16)
+        self.begin()
+
+    def begin(self) -> None:
+        """A chunk begins: what comes next is its first instant."""
+        self._sampler: StepSampler | None = None
+        self._first = self._last = 0
+        self._whole = True
+
+    def evaluate(self, step: int, cell: FloatArray, positions: FloatArray) -> Evaluation:
+        """Ask, and note what was answered."""
+        evaluation = self._forces.evaluate(step, cell, positions)
+        self._note(Instant(step=step, positions=positions, energy=evaluation.energy, forces=evaluation.forces))
+        return evaluation
+
+    def advanced(self, step: int) -> None:
+        """Pass it on."""
+        self._forces.advanced(step)
+
+    def sample(self) -> Sample | None:
+        """What was kept of the chunk; None where the engine did not ask once for every step."""
+        if self._sampler is None or not self._whole or self._last == self._first:
+            return None
+        return self._sampler.sample()
+
+    def _note(self, instant: Instant) -> None:
+        if self._sampler is None or instant.step == self._last == self._first:
+            # an engine may ask for the first step of a chunk more than once; the last answer is what it begins with
+            self._sampler = StepSampler(instant, self._box, n_kept=KEPT, seed=self._seed)
+            self._first = self._last = instant.step
+        elif instant.step == self._last + 1:
+            self._sampler.add(instant)
+            self._last = instant.step
+        else:
+            self._whole = False
