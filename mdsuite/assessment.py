@@ -11,8 +11,11 @@ from mdsuite.agreement import Agreement, agreements
 from mdsuite.engines.kinds import engine_kind
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
+from mdsuite.judgement.causes import Cause
 from mdsuite.judgement.criteria import Criterion, Profile
+from mdsuite.judgement.drift_causes import drift_causes
 from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict
+from mdsuite.ledger import Ledger, Ledgers
 from mdsuite.plan import Plan
 from mdsuite.preparation import Prepared
 from mdsuite.run import Run
@@ -44,6 +47,7 @@ class AssessedRun:
     unmeasured : why some measurement could not be made
     engine : its engine's title, where the campaign has several
     rung : its temperature and timestep, where the campaign has several
+    ledger : the energy ledger, where the drift did not pass
     """
 
     run: Run
@@ -54,6 +58,7 @@ class AssessedRun:
     unmeasured: str = ""
     engine: str = ""
     rung: str = ""
+    ledger: Ledger | None = None
 
     @property
     def drift(self) -> Measurement | None:
@@ -101,6 +106,7 @@ class AssessedModel:
     card: ModelCard
     runs: tuple[AssessedRun, ...]
     replicas: tuple[AssessedReplicas, ...]
+    causes: tuple[Cause, ...] = ()
 
     @property
     def judged(self) -> tuple[Judged, ...]:
@@ -147,14 +153,16 @@ def assess(
 ) -> Assessment:
     """Measure and judge a campaign by what is in its output folder: each of its runs, and its engines together."""
     models = []
-    for card in plan.cards:
-        runs = [run for run in plan.runs if run.model_sha256 == card.sha256]
-        assessed = [
-            _assess_run(plan, run, plan.folder(output, run), endings[run.id], profile) for run in runs if each_run
-        ]
-        replicas = [_assess_replicas(group, profile) for group in _grouped(assessed)]
-        each = tuple(run for group in replicas for run in group.runs)
-        models.append(AssessedModel(card=card, runs=each, replicas=tuple(replicas)))
+    campaign = plan.campaign
+    with Ledgers(trust=campaign.trust, threads=campaign.threads, log=output / "ledger.log") as ledgers:
+        for card in plan.cards:
+            runs = [run for run in plan.runs if run.model_sha256 == card.sha256]
+            assessed = [
+                _assess_run(plan, run, plan.folder(output, run), endings[run.id], profile) for run in runs if each_run
+            ]
+            groups = [_assess_replicas(group, profile) for group in _grouped(assessed)]
+            replicas = tuple(_audited(plan, output, group, ledgers, card) for group in groups)
+            models.append(_assess_model(card, replicas, ledgers))
     compared = agreements(plan, output, endings)
     return Assessment(plan=plan, profile=profile, models=tuple(models), prepared=prepared, agreements=compared)
 
@@ -179,6 +187,38 @@ def _assess_run(plan: Plan, run: Run, folder: Path, ending: Ending, profile: Pro
         engine=engine_kind(run.engine).title if len(plan.campaign.engine) > 1 else "",
         rung=_rung(plan, run),
     )
+
+
+def _assess_model(card: ModelCard, replicas: tuple[AssessedReplicas, ...], ledgers: Ledgers) -> AssessedModel:
+    runs = tuple(run for group in replicas for run in group.runs)
+    found = [_named(run.ledger.measurements) for run in runs if run.ledger is not None and run.ledger.measurements]
+    causes: list[Cause] = []
+    if found:
+        asked = next(run.run for run in runs if run.ledger is not None and run.ledger.measurements)
+        causes = drift_causes(found, repeatable=ledgers.repeatable(asked))
+    return AssessedModel(card=card, runs=runs, replicas=replicas, causes=tuple(causes))
+
+
+def _named(measurements: Iterable[Measurement]) -> dict[str, Measurement]:
+    return {each.name: each for each in measurements}
+
+
+def _audited(plan: Plan, output: Path, group: AssessedReplicas, ledgers: Ledgers, card: ModelCard) -> AssessedReplicas:
+    """With the ledgers of the runs, where their drift has not passed or they ended before its time."""
+    judged = (*group.judged, *(each for run in group.runs for each in run.judged))
+    drifts = [each for each in judged if each.criterion.measurement in POOLED]
+    unstable = any(each.ending.status is Status.UNSTABLE for each in group.runs)
+    if not unstable and all(each.outcome is Outcome.PASS for each in drifts):
+        return group
+    runs = []
+    for each in group.runs:
+        if each.ending.status not in (Status.DONE, Status.UNSTABLE):
+            runs.append(each)
+            continue
+        ledger = ledgers.of(each.run, plan.folder(output, each.run), card.cutoff)
+        measured = tuple(about(one, **_subject(each.run)) for one in ledger.measurements)
+        runs.append(replace(each, ledger=ledger, measurements=(*each.measurements, *measured)))
+    return replace(group, runs=tuple(runs))
 
 
 def _grouped(runs: Iterable[AssessedRun]) -> list[list[AssessedRun]]:

@@ -11,12 +11,14 @@ from MDAnalysis.core.universe import Universe
 from scipy.constants import N_A, e
 
 from mdsuite_analysis.elements import symbol
+from mdsuite_analysis.ledger.sampling import Sample
 from mdsuite_analysis.series import EnergySeries, Floats, Frames
 
 _EVERY_STEP = "parameters/every_step"
 _PARTICLES = "particles/trajectory"
 _CONSERVED = "conserved_energy"  # not every integrator reckons it
 _OBSERVABLES = "observables/trajectory"
+_LEDGER = "parameters/ledger"
 KJ_PER_MOL = N_A * e * 1e-3
 """1 eV in kJ/mol, in which forces are recorded."""
 _COLUMNS = ("step", "time", "potential_energy", "kinetic_energy", "total_energy", "temperature")
@@ -58,6 +60,18 @@ def read_frames(folder: Path) -> Frames:
     if not parts:
         raise UnreadableRunError(f"the segments of {folder} hold no frame")
     return Frames(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Frames)})
+
+
+def read_ledger(folder: Path) -> list[Sample]:
+    """What the energy ledger keeps of each segment of a run; empty where its engine asked nobody for forces."""
+    return [sample for sample in map(_read_sample, segments(folder)) if sample is not None]
+
+
+def _read_sample(path: Path) -> Sample | None:
+    with _opened(path) as file:
+        if _LEDGER not in file:
+            return None
+        return Sample.from_arrays({name: np.asarray(values[()]) for name, values in file[_LEDGER].items()})
 
 
 def _read_frames(path: Path) -> Frames:

@@ -72,7 +72,7 @@ def _advance(run: Run, folder: Path, engine: Engine, witness: Witness, index: in
     except StepError as error:
         if error.recorded is not None:
             with on_disk():
-                write_segment(tail_path(folder), run, error.recorded)
+                write_segment(tail_path(folder), run, error.recorded, witness.sample())
         raise
     with on_disk():
         with whole(restart_path(folder, index)) as temporary:

@@ -42,6 +42,8 @@ COLUMNS = MappingProxyType(
         "divergence_ratio": "Trajectory",
     }
 )
+LEDGER = ("ledger_", "jump_steps", "crossing_")
+ENTRIES = ("jump", "work", "quadrature", "engine", "unexplained")
 COUNTED = ("bonds", "fragments", "Å", "ps")  # of one analysis, whose note is printed once
 
 
@@ -118,6 +120,8 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
         "quantity": words.quantity,
         "limit_of": lambda run, measurement: _of(run, measurement, words.limit),
         "outcome_of": lambda run, measurement: _of(run, measurement, lambda judged: judged.outcome.upper()),
+        "audited": lambda models: [run for model in models for run in model.runs if run.ledger is not None],
+        "ledger_cells": _ledger_cells,
         "replicated": lambda models: any(group.measurements for model in models for group in model.replicas),
         "pooled": _pooled,
         "span": _span,
@@ -207,8 +211,9 @@ def _ending(run: AssessedRun) -> str:
 
 
 def _shown(run: AssessedRun) -> list[Measurement]:
-    """All but the time of the first break where nothing broke."""
-    return [each for each in run.measurements if each.name != "first_break_time" or math.isfinite(each.value)]
+    """All but the ledger, which has a table of its own, and the time of the first break where nothing broke."""
+    kept = [each for each in run.measurements if not each.name.startswith(LEDGER)]
+    return [each for each in kept if each.name != "first_break_time" or math.isfinite(each.value)]
 
 
 def _label(measurement: Measurement) -> str:
@@ -220,6 +225,23 @@ def _label(measurement: Measurement) -> str:
 def _of(run: AssessedRun, measurement: Measurement, describe: Callable[[Judged], str]) -> str:
     judged = next((each for each in run.judged if each.criterion.measurement == measurement.name), None)
     return "" if judged is None else describe(judged)
+
+
+def _ledger_cells(run: AssessedRun) -> list[str]:
+    """What the energy ledger says of a run, or why it says nothing."""
+    if run.ledger is None or not run.ledger.measurements:
+        return [f"not measured: {run.ledger.unmeasured}" if run.ledger else "", *[""] * len(ENTRIES)]
+    found = {each.name: each for each in run.measurements}
+    cells = [words.quantity(found.get(f"ledger_{entry}"), unit=False, sign=True) for entry in ENTRIES]
+    return [words.number(_energy_change(run)), *cells]
+
+
+def _energy_change(run: AssessedRun) -> float:
+    energies = run.energies
+    if energies is None or not energies.duration > 0.0:
+        return math.nan
+    change = float(energies.total_energy[-1] - energies.total_energy[0])
+    return 1e3 * change / (energies.n_atoms * energies.duration)
 
 
 def _pooled(group: AssessedReplicas, measurement: Measurement, what: str) -> str:

@@ -34,7 +34,7 @@ def results(assessment: Assessment, output: Path) -> Json:
         "provenance": provenance(assessment, output),
         "measurements": [_measurement(each) for of in _measured(assessment) for each in of.measurements],
         "verdicts": [_judged(each) for of in _measured(assessment) for each in of.judged],
-        "causes": [_cause(each.cause) for each in assessment.agreements if each.cause is not None],
+        "causes": [_cause(each) for each in _causes(assessment)],
         "preparation": _preparation(assessment.prepared),
         "runs": [
             {
@@ -99,6 +99,12 @@ def _measured(assessment: Assessment) -> Iterator[AssessedRun | AssessedReplicas
         yield from model.runs
         yield from model.replicas
     yield from assessment.agreements
+
+
+def _causes(assessment: Assessment) -> Iterator[Cause]:
+    for model in assessment.models:
+        yield from model.causes
+    yield from (each.cause for each in assessment.agreements if each.cause is not None)
 
 
 def _cause(cause: Cause) -> Json:

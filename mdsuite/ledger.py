@@ -1,0 +1,176 @@
+"""The energy ledger of a recorded run: its kept steps, evaluated again by a driver, and what its energy change is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from mdsuite.engines.recording import recorded_steps
+from mdsuite.execution.session import NoEvaluationError, Session
+from mdsuite.files import write_json
+from mdsuite.plan import FOREIGN
+from mdsuite.run import Coupling, Run
+from mdsuite_analysis.ledger.attribution import Account, attribute, crossings
+from mdsuite_analysis.ledger.merging import merged
+from mdsuite_analysis.ledger.residual import (
+    Box,
+    energy_change_from_residuals,
+    ledger_closure,
+    telescoping_energy,
+)
+from mdsuite_analysis.ledger.sampling import Sample, SampledStep
+from mdsuite_analysis.ledger.split import Split, energy_noise, split
+from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.potential import Configuration
+from mdsuite_analysis.read import read_energies, read_frames, read_ledger
+from mdsuite_analysis.series import EnergySeries, Frames
+
+KEPT = 160
+"""Steps of a run that are evaluated again."""
+
+NOISE_STEPS = 8
+REPEATS = 5
+SINGLE = 1e-5  # relative; sums in another order differ by less, in single precision too
+FLUSH = 0.5  # Å, by which every atom is moved so that no neighbour list of before can be taken for a new one
+
+VERSION = 1  # of what is kept of a ledger, so that one of an older mdsuite is made again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """What a run's energy ledger says.
+
+    measurements : shares of the energy change
+    unmeasured : why there are none
+    """
+
+    measurements: tuple[Measurement, ...] = ()
+    unmeasured: str = ""
+
+
+class Ledgers:
+    """Ledgers of the runs of a campaign, each made once and kept in its run's folder; one driver for each model."""
+
+    def __init__(self, *, trust: bool, threads: int, log: Path) -> None:
+        self._trust = trust
+        self._threads = threads
+        self._log = log
+        self._sessions: dict[str, Session] = {}
+
+    def __enter__(self) -> Ledgers:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for session in self._sessions.values():
+            session.close()
+
+    def of(self, run: Run, folder: Path, cutoff: float | None) -> Ledger:
+        """That of what a run has recorded; `cutoff` (Å) is that of its model, if it is known."""
+        kept = folder / "ledger.json"
+        if kept.exists() and (content := json.loads(kept.read_text()))["key"] == _key(run, folder):
+            return Ledger(measurements=tuple(_restored(each) for each in content["measurements"]))
+        samples = read_ledger(folder)
+        if run.native is not None or not samples:
+            return Ledger(unmeasured="nothing was recorded of it, as in an engine with a potential of its own")
+        if run.model.startswith(FOREIGN):
+            return Ledger(unmeasured="the driver was started by somebody else and cannot be asked again")
+        if sum(sample.n_steps for sample in samples) < recorded_steps(folder):
+            return Ledger(unmeasured="the engine did not ask for forces once in every step")
+        try:
+            measured = _measure(run, folder, merged(samples, KEPT, seed=int(run.id, 16)), self._session(run), cutoff)
+        except NoEvaluationError as error:
+            return Ledger(unmeasured=f"a recorded step could not be evaluated again: {error}")
+        write_json(kept, {"key": _key(run, folder), "measurements": [_plain(each) for each in measured]})
+        return Ledger(measurements=tuple(measured))
+
+    def repeatable(self, run: Run) -> bool:
+        """Whether the model of a run answers one question alike every time, but for rounding of single precision."""
+        start, potential = run.start, self._session(run)
+        question = Configuration(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)
+        answers = [potential(question).forces for _ in range(REPEATS)]
+        spread = max(float(np.abs(each - answers[0]).max()) for each in answers)
+        return spread <= SINGLE * max(float(np.abs(answers[0]).max()), 1.0)
+
+    def _session(self, run: Run) -> Session:
+        if run.model not in self._sessions:
+            coupling = Coupling(max_force=1e90)  # whatever the model answers is of interest
+            session = Session(run.model, self._log, trust=self._trust, threads=self._threads, coupling=coupling)
+            self._sessions[run.model] = session
+        return self._sessions[run.model]
+
+
+def _key(run: Run, folder: Path) -> list[object]:
+    return [VERSION, run.id, recorded_steps(folder), KEPT]
+
+
+def _measure(run: Run, folder: Path, sample: Sample, potential: Session, cutoff: float | None) -> list[Measurement]:
+    start = run.start
+    like = Configuration(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)
+    noise = energy_noise(potential, [_at(like, step) for step in sample.steps[:: max(1, KEPT // NOISE_STEPS)]])
+    splits = list(_splits(sample, potential, like, noise))
+    energies, frames = read_energies(folder), read_frames(folder)
+    measured = attribute([sample], splits, _account(run, energies, frames))
+    if not run.thermostat:
+        forces = frames.forces[0], frames.forces[-1]
+        expected = energy_change_from_residuals(
+            sample.residual_sum, *forces, masses=start.masses, timestep=run.timestep
+        )
+        measured.append(ledger_closure(_change(energies), expected))
+    if cutoff is not None:
+        measured += crossings([sample], splits, Box(cell=start.cell, pbc=start.pbc), cutoff)
+    return measured
+
+
+def _splits(sample: Sample, potential: Session, like: Configuration, noise: float) -> Iterator[Split]:
+    for step in sample.steps:
+        away = FLUSH * np.random.default_rng(0).standard_normal(like.positions.shape)
+        with contextlib.suppress(NoEvaluationError):  # only to make the model forget
+            potential(replace(like, positions=step.before.positions + away))
+        yield split(step, potential, like, energy_noise=noise)
+
+
+def _at(like: Configuration, step: SampledStep) -> Configuration:
+    return replace(like, positions=step.before.positions)
+
+
+def _account(run: Run, energies: EnergySeries, frames: Frames) -> Account:
+    first, last = (telescoping_energy(forces, run.start.masses, run.timestep) for forces in frames.forces[[0, -1]])
+    return Account(
+        n_atoms=run.start.n_atoms,
+        duration=energies.duration,
+        energy_change=None if run.thermostat else _change(energies),
+        telescoping_change=last - first,
+    )
+
+
+def _change(energies: EnergySeries) -> float:
+    return float(energies.total_energy[-1] - energies.total_energy[0])
+
+
+def _plain(measurement: Measurement) -> dict[str, object]:
+    """As JSON takes it: what is not finite is null."""
+    content = {f.name: getattr(measurement, f.name) for f in fields(measurement)}
+    content["subject"] = dict(measurement.subject)
+    content["value"] = _number(measurement.value)
+    content["ci"] = None if measurement.ci is None else [_number(bound) for bound in measurement.ci]
+    return content
+
+
+def _restored(content: Mapping[str, object]) -> Measurement:
+    facts = dict(content)
+    value, interval = facts.pop("value"), facts.pop("ci")
+    return Measurement(**{**facts, "value": _float(value), "ci": interval and tuple(map(_float, interval))})  # type: ignore[arg-type, call-overload]
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _float(value: object) -> float:
+    return math.nan if value is None else float(value)  # type: ignore[arg-type]
