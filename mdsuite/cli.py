@@ -139,6 +139,35 @@ def agree(
     sys.exit(code)
 
 
+@main.command()
+@click.argument("model")
+@click.option("--structure", "structures", multiple=True, metavar="S", help="[default: the first bundled one]")
+@click.option("--profile", default="static", metavar="P", help="Criteria: a bundled name or a TOML file.")
+@click.option("--seed", type=int, default=0, help="Of directions and displacements.")
+@click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of the model.")
+@click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-check"), help="Folder for everything.")
+def check(
+    model: str, structures: tuple[str, ...], profile: str, seed: int, threads: int, trust: bool, output: Path
+) -> None:
+    """Check MODEL without a trajectory: forces, cut-off, symmetry, repeatability, and more.
+
+    \b
+    mdsuite check student.pt --structure start.extxyz
+
+    Exit codes: 0 approved, 1 not recommended, 2 bad input, 3 inconclusive or not run.
+    """  # noqa: D301  \b is click's
+    with _stoppable(None):
+        try:
+            code = _check(model, structures, profile, seed, threads, output, trust=trust)
+        except (InputError, OSError) as error:
+            click.echo(f"mdsuite: {error}", err=True)
+            code = BAD_INPUT
+        except KeyboardInterrupt:
+            code = STOPPED
+    sys.exit(code)
+
+
 @main.command("analyze")
 @click.argument("energies", type=click.Path(path_type=Path), metavar="ENERGIES.csv")
 @click.option("--n-atoms", type=click.IntRange(1), required=True, help="Atoms that the energies belong to.")
@@ -210,6 +239,36 @@ def distill(recipe: Path, output: Path, workers: int | None) -> None:
     except InputError as error:
         click.echo(f"mdsuite: {error}", err=True)
         sys.exit(BAD_INPUT)
+
+
+def _check(
+    model: str, structures: Sequence[str], profile: str, seed: int, threads: int, output: Path, *, trust: bool
+) -> int:
+    from rich.console import Console  # noqa: PLC0415
+
+    from mdsuite.campaign import read_campaign  # noqa: PLC0415
+    from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
+
+    criteria = read_profile(profile)
+    from mdsuite.examination import Subject, examine  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
+    from mdsuite.plan import read_structures, require_supported, served_sources  # noqa: PLC0415
+    from mdsuite.progress import print_examination  # noqa: PLC0415
+    from mdsuite.report.write import write_check_report  # noqa: PLC0415
+
+    console = Console()
+    named = list(structures) or [_bundled_structure_for(model, trust=trust)]
+    campaign = read_campaign(None, {"models": [model], "structures": named, "trust": trust})
+    given = read_structures(campaign)
+    ((source, card),) = served_sources(campaign)
+    for structure in given:
+        require_supported(card, structure.atoms, structure.source)
+    output.mkdir(parents=True, exist_ok=True)
+    subject = Subject(source=source, card=card, trust=trust, threads=threads)
+    with console.status("starting the driver") as status:
+        examination = examine(subject, given, criteria, output / "driver.log", seed=seed, told=status.update)
+    print_examination(console, examination, write_check_report(examination, output))
+    return exit_code(examination.verdict)
 
 
 def _run(

@@ -13,11 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from mdsuite.assessment import AssessedRun, Assessment
+from mdsuite.examination import Examination
 from mdsuite.execution.local import Advance, Show
 from mdsuite.execution.supervise import Outcome, Status
+from mdsuite.judgement.judge import Outcome as Judgement
 from mdsuite.judgement.judge import verdict
 from mdsuite.plan import Plan
-from mdsuite.report.words import quantity
+from mdsuite.report.words import limit, quantity
 
 COLOURS = {"APPROVED": "green", "NOT RECOMMENDED": "red", "CONDITIONAL": "yellow", "INCONCLUSIVE": "yellow"}
 
@@ -123,6 +125,28 @@ def print_summary(console: Console, assessment: Assessment, report: Path) -> Non
         table.add_row(*_row(run, named=len(assessment.models) > 1, ended=unfinished))
     console.print(table)
     _print_verdict(console, assessment, report)
+
+
+def print_examination(console: Console, examination: Examination, report: Path) -> None:
+    """What did not pass, the causes, the verdict, and where the report is."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("check", "measured", "limit", "verdict"):
+        table.add_column(column)
+    passed = 0
+    for each in examination.judged:
+        if each.outcome is Judgement.PASS:
+            passed += 1
+            continue
+        where = ", ".join(value for key, value in each.subject.items() if key != "model")
+        row = (f"{each.criterion.label} ({where})", quantity(each.measurement, digits=2), limit(each), each.outcome)
+        table.add_row(*map(Text, row))
+    console.print(f"{passed} of {len(examination.judged)} checks passed", highlight=False)
+    if table.row_count:
+        console.print(table)
+    for cause in examination.causes:
+        console.print(f"\n{cause.name}: {cause.sentence}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"\nverdict: [bold {COLOURS[examination.verdict]}]{examination.verdict}[/]")
+    console.print(f"report:  {report}", soft_wrap=True, highlight=False)
 
 
 def _print_verdict(console: Console, assessment: Assessment, report: Path) -> None:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from mdsuite.judgement.criteria import Criterion
 from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.statics.inquiry import NOT_RUN
 
 
 class Outcome(StrEnum):
@@ -51,7 +52,7 @@ def judge(
     Raises ValueError where the units differ.
     """
     limit = _limit(criterion, scale)
-    if measurement is None:
+    if measurement is None or _refused(measurement):
         outcome = Outcome.NOT_RUN
     elif measurement.unit != criterion.unit:
         raise ValueError(
@@ -76,6 +77,11 @@ def verdict(judged: Iterable[Judged]) -> Verdict:
 def exit_code(of: Verdict) -> int:
     """0 approved, 1 not recommended or conditional, 3 inconclusive or not run."""
     return {Verdict.APPROVED: 0, Verdict.CONDITIONAL: 1, Verdict.NOT_RECOMMENDED: 1, Verdict.INCONCLUSIVE: 3}[of]
+
+
+def _refused(measurement: Measurement) -> bool:
+    """Whether the model refused to be asked, which is no failure of what was to be measured."""
+    return not math.isfinite(measurement.value) and measurement.note.startswith(NOT_RUN)
 
 
 def _limit(criterion: Criterion, scale: float) -> tuple[float | None, float | None]:

@@ -16,12 +16,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from mdsuite.agreement import Agreement
 from mdsuite.analysis import Analysis
 from mdsuite.assessment import AssessedModel, AssessedReplicas, AssessedRun, Assessment, outcomes_of
+from mdsuite.examination import Examination
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.judge import Judged, Outcome, Verdict
 from mdsuite.judgement.judge import verdict as judged_together
 from mdsuite.report import words
 from mdsuite.report.figures import divergence_name, energies_drawn, figure_name
-from mdsuite.report.provenance import here, provenance
+from mdsuite.report.provenance import PACKAGES, here, provenance
 from mdsuite_analysis.measurement import Measurement
 
 LABELS = MappingProxyType(
@@ -77,6 +78,27 @@ def series_markdown(analysis: Analysis) -> str:
         "more_time": lambda: words.more_time(analysis.judged, analysis.series.duration),
     }
     return _rendered("analyze.md.j2", vocabulary)
+
+
+def check_markdown(examination: Examination) -> str:
+    """The text of report.md for static checks."""
+    judged = {id(each.measurement) for each in examination.judged}
+    vocabulary = {
+        "examination": examination,
+        "provenance": here(PACKAGES),
+        "quantity": words.quantity,
+        "limit": words.limit,
+        "named": lambda each: _subject(each.measurement),
+        "about": _subject,
+        "unjudged": lambda of: [each for each in of.measurements if id(each) not in judged],
+    }
+    return _rendered("check.md.j2", vocabulary)
+
+
+def _subject(measurement: Measurement) -> str:
+    """What a measurement is of, beyond model and structure."""
+    parts = [value for key, value in measurement.subject.items() if key not in ("model", "structure")]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _rendered(template: str, vocabulary: Mapping[str, object]) -> str:

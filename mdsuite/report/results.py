@@ -10,12 +10,14 @@ from typing import Any
 
 from mdsuite.agreement import Agreement
 from mdsuite.analysis import Analysis
-from mdsuite.assessment import AssessedModel, AssessedReplicas, AssessedRun, Assessment
+from mdsuite.assessment import AssessedReplicas, AssessedRun, Assessment
+from mdsuite.examination import Examination
 from mdsuite.judgement.causes import Cause
 from mdsuite.judgement.judge import Judged, Verdict
 from mdsuite.preparation import Prepared
-from mdsuite.report.provenance import here, provenance
+from mdsuite.report.provenance import PACKAGES, here, provenance
 from mdsuite_analysis.measurement import Measurement
+from mdsuite_driver.models.protocol import ModelCard
 
 SCHEMA = "mdsuite-results/1"
 Json = dict[str, Any]  # whatever json can hold
@@ -29,7 +31,9 @@ def results(assessment: Assessment, output: Path) -> Json:
         "schema": SCHEMA,
         "verdict": assessment.verdict,
         "model": names[0] if len(names) == 1 else names,
-        "models": [_model(model, model.verdict if model.judged else assessment.verdict) for model in assessment.models],
+        "models": [
+            _model(model.card, model.verdict if model.judged else assessment.verdict) for model in assessment.models
+        ],
         "engine": engines[0] if len(engines) == 1 else list(engines),
         "provenance": provenance(assessment, output),
         "measurements": [_measurement(each) for of in _measured(assessment) for each in of.measurements],
@@ -81,8 +85,24 @@ def series_results(analysis: Analysis) -> Json:
     }
 
 
-def _model(model: AssessedModel, verdict: Verdict) -> Json:
-    card = model.card
+def check_results(examination: Examination) -> Json:
+    """The content of results.json for static checks."""
+    card = examination.card
+    return {
+        "schema": SCHEMA,
+        "verdict": examination.verdict,
+        "model": card.name,
+        "models": [_model(card, examination.verdict)],
+        "engine": None,
+        "provenance": here(PACKAGES),
+        "measurements": [_measurement(each) for each in examination.measurements],
+        "verdicts": [_judged(each) for each in examination.judged],
+        "causes": [_cause(each) for each in examination.causes],
+        "runs": [],
+    }
+
+
+def _model(card: ModelCard, verdict: Verdict) -> Json:
     return {
         "name": card.name,
         "kind": card.kind,

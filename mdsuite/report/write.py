@@ -6,10 +6,11 @@ from pathlib import Path
 
 from mdsuite.analysis import Analysis
 from mdsuite.assessment import Assessment
+from mdsuite.examination import Examination
 from mdsuite.files import write_json, write_text
 from mdsuite.report.figures import draw, draw_divergence
-from mdsuite.report.markdown import markdown, series_markdown
-from mdsuite.report.results import results, series_results
+from mdsuite.report.markdown import check_markdown, markdown, series_markdown
+from mdsuite.report.results import check_results, results, series_results
 
 
 def write_series_report(analysis: Analysis, output: Path) -> Path:
@@ -17,6 +18,13 @@ def write_series_report(analysis: Analysis, output: Path) -> Path:
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / "results.json", series_results(analysis))
     write_text(output / "report.md", series_markdown(analysis))
+    return output / "report.md"
+
+
+def write_check_report(examination: Examination, output: Path) -> Path:
+    """Write report.md and results.json of static checks; returns the path of report.md."""
+    write_json(output / "results.json", check_results(examination))
+    write_text(output / "report.md", check_markdown(examination))
     return output / "report.md"
 
 

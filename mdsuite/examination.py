@@ -1,0 +1,171 @@
+"""A model examined without a trajectory: the static checks, over the same wire as a run, judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mdsuite.execution.session import Session
+from mdsuite.judgement.causes import Cause
+from mdsuite.judgement.criteria import Criterion, Profile
+from mdsuite.judgement.judge import Judged, Verdict, judge, verdict
+from mdsuite.judgement.static_causes import static_causes
+from mdsuite.plan import Structure
+from mdsuite.run import Coupling
+from mdsuite_analysis.measurement import Measurement, about
+from mdsuite_analysis.potential import Configuration
+from mdsuite_analysis.statics.every import CHECKS
+from mdsuite_analysis.statics.inquiry import NOT_RUN
+from mdsuite_driver.models.load import load
+from mdsuite_driver.models.protocol import Configuration as Question
+from mdsuite_driver.models.protocol import Evaluation, Model, ModelCard
+
+PARITY = "driver_parity"
+
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What is examined: a model's source as its driver is given it, its card, and how it is served."""
+
+    source: str
+    card: ModelCard
+    trust: bool
+    threads: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """A model examined on one structure.
+
+    judged : one for every measurement that a criterion is for
+    unasked : criteria that nothing was measured for, since they do not apply to such a structure
+    """
+
+    structure: str
+    n_atoms: int
+    measurements: tuple[Measurement, ...]
+    judged: tuple[Judged, ...]
+    unasked: tuple[Criterion, ...]
+    n_evaluations: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the model, as far as this structure shows."""
+        return verdict(self.judged)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """A model examined on some structures."""
+
+    card: ModelCard
+    profile: Profile
+    examined: tuple[Examined, ...]
+    causes: tuple[Cause, ...]
+
+    @property
+    def judged(self) -> tuple[Judged, ...]:
+        """Every verdict on every structure."""
+        return tuple(each for of in self.examined for each in of.judged)
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Everything that was measured."""
+        return tuple(each for of in self.examined for each in of.measurements)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the model."""
+        return verdict(self.judged)
+
+    @property
+    def cutoff(self) -> float | None:
+        """The model's cut-off, Å, declared or found, if it is known."""
+        found = [each.value for each in self.measurements if each.name == "cutoff_found" and np.isfinite(each.value)]
+        return self.card.cutoff or (max(found) if found else None)
+
+
+def examine(
+    subject: Subject, structures: Sequence[Structure], profile: Profile, log: Path, *, seed: int = 0, told: Told
+) -> Examination:
+    """Carry out every static check on every structure; `told` hears what is being done."""
+    coupling = Coupling(max_force=1e90)  # whatever the model answers is of interest
+    examined = []
+    with Session(subject.source, log, trust=subject.trust, threads=subject.threads, coupling=coupling) as session:
+        for structure in structures:
+            examined.append(_examine(subject, structure, profile, session, seed, told))
+    causes = static_causes([each for of in examined for each in of.judged])
+    return Examination(card=subject.card, profile=profile, examined=tuple(examined), causes=tuple(causes))
+
+
+def _examine(
+    subject: Subject, structure: Structure, profile: Profile, session: Session, seed: int, told: Told
+) -> Examined:
+    configuration, before = _configuration(structure), session.n_evaluations
+    named = {"model": subject.card.name, "structure": structure.name}
+    measurements: list[Measurement] = []
+    for check in CHECKS:
+        told(f"{structure.name}: {check.label}")
+        measurements += check.measure(session, configuration, subject.card.cutoff, seed)
+    told(f"{structure.name}: the driver against the model in this process")
+    measurements.append(_parity(subject, configuration, session))
+    measured = tuple(about(each, **named) for each in measurements)
+    judged, unasked = _judge(measured, profile)
+    return Examined(
+        structure=structure.name,
+        n_atoms=len(configuration.numbers),
+        measurements=measured,
+        judged=tuple(judged),
+        unasked=tuple(unasked),
+        n_evaluations=session.n_evaluations - before,
+    )
+
+
+def _configuration(structure: Structure) -> Configuration:
+    atoms = structure.atoms
+    return Configuration(
+        numbers=np.asarray(atoms.numbers, dtype=np.int64),
+        positions=np.array(atoms.positions, dtype=float),
+        cell=np.array(atoms.cell[:], dtype=float),
+        pbc=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
+    )
+
+
+def _judge(measured: Sequence[Measurement], profile: Profile) -> tuple[list[Judged], list[Criterion]]:
+    judged, unasked = [], []
+    for criterion in profile.criteria:
+        found = [each for each in measured if each.name == criterion.measurement]
+        judged += [judge(criterion, each, each.subject) for each in found]
+        if not found:
+            unasked.append(criterion)
+    return judged, unasked
+
+
+def _parity(subject: Subject, configuration: Configuration, session: Session) -> Measurement:
+    """The largest difference of the forces that a driver serves from those of the model in this process, relative."""
+    try:
+        served = session(configuration)
+        local = _local(load(subject.source, trust=subject.trust), configuration)
+    except Exception as error:  # whatever a model raises
+        note = f"{NOT_RUN}{type(error).__name__}: {error}"
+        return Measurement(name=PARITY, value=float("nan"), unit="1", note=note)
+    size = max(float(np.abs(local.forces).max()), 1e-300)
+    apart = float(np.abs(served.forces - local.forces).max()) / size
+    energies = abs(served.energy - local.energy) / max(abs(local.energy), 1e-300)
+    return Measurement(name=PARITY, value=max(apart, energies), unit="1")
+
+
+def _local(model: Model, configuration: Configuration) -> Evaluation:
+    return model.evaluate(
+        Question(
+            numbers=configuration.numbers,
+            positions=configuration.positions.copy(),
+            cell=configuration.cell,
+            pbc=configuration.pbc,
+        )
+    )

@@ -1,0 +1,106 @@
+"""Causes that the static checks name: what a model is found to be, whatever a trajectory does with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from mdsuite.judgement.causes import (
+    CUTOFF_DISCONTINUITY,
+    ENGINE_MISMATCH,
+    NON_CONSERVATIVE_FORCES,
+    NONDETERMINISM,
+    NOT_EXTENSIVE,
+    NOT_PERMUTATION_INVARIANT,
+    NOT_ROTATION_INVARIANT,
+    NOT_TRANSLATION_INVARIANT,
+    PRECISION,
+    REMEDIES,
+    STALE_NEIGHBOUR_LIST,
+    UNIT_MISMATCH,
+    VIRIAL_INCONSISTENT,
+    Cause,
+)
+from mdsuite.judgement.judge import Judged, Outcome
+from mdsuite_analysis.measurement import Measurement
+
+_SHOWN_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        NONDETERMINISM: ("repeatability_energy", "repeatability_force"),
+        STALE_NEIGHBOUR_LIST: ("history_energy", "history_force", "input_mutated"),
+        PRECISION: ("effective_digits",),
+        UNIT_MISMATCH: ("force_energy_factor",),
+        CUTOFF_DISCONTINUITY: (
+            "cutoff_energy_jump",
+            "cutoff_force_jump",
+            "force_beyond_cutoff",
+            "bond_energy_jump",
+        ),
+        NON_CONSERVATIVE_FORCES: ("force_energy_consistency", "jacobian_asymmetry", "loop_work"),
+        NOT_TRANSLATION_INVARIANT: ("translation_energy_spread", "translation_force_spread"),
+        NOT_ROTATION_INVARIANT: (
+            "rotation_energy_spread",
+            "rotation_force_spread",
+            "reflection_energy_spread",
+            "reflection_force_spread",
+        ),
+        NOT_PERMUTATION_INVARIANT: ("permutation_energy_spread", "permutation_force_spread"),
+        NOT_EXTENSIVE: ("extensivity_error", "locality_error"),
+        VIRIAL_INCONSISTENT: ("virial_consistency",),
+        ENGINE_MISMATCH: ("driver_parity",),
+    }
+)
+"""In the order in which one may bring about another: what is random fails every later check by that alone."""
+
+
+def static_causes(judged: Sequence[Judged]) -> list[Cause]:
+    """Every cause that a failed check shows, each with the failures that show it, the worst structure first."""
+    failed = [each for each in judged if each.outcome is Outcome.FAIL and each.measurement is not None]
+    causes = []
+    for name, shown_by in _SHOWN_BY.items():
+        evidence = [each for each in failed if each.criterion.measurement in shown_by]
+        if evidence:
+            causes.append(_cause(name, evidence))
+    return causes
+
+
+def _cause(name: str, evidence: Sequence[Judged]) -> Cause:
+    worst: dict[str, Judged] = {}
+    for each in evidence:
+        known = worst.get(each.criterion.measurement)
+        if known is None or _excess(each) > _excess(known):
+            worst[each.criterion.measurement] = each
+    return Cause(
+        name=name,
+        share=None,
+        evidence=tuple(worst),
+        remedy=REMEDIES.get(name, evidence[0].criterion.remedy),
+        sentence="; ".join(_told(each) for each in worst.values()),
+    )
+
+
+def _excess(judged: Judged) -> float:
+    """How far a measurement is beyond its limit, in limits."""
+    measurement, (low, high) = judged.measurement, judged.limit
+    if measurement is None or not math.isfinite(measurement.value):
+        return float("inf")
+    limit = high if high is not None else low
+    return abs(measurement.value / limit) if limit else abs(measurement.value)
+
+
+def _told(judged: Judged) -> str:
+    measurement = judged.measurement
+    if measurement is None:
+        return f"{judged.criterion.label}: not measured"
+    low, high = judged.limit
+    bound = f"at most {high:.3g}" if high is not None else f"at least {low:.3g}"
+    unit = "" if measurement.unit == "1" else f" {measurement.unit}"
+    where = ", ".join(measurement.subject[key] for key in ("pair", "structure") if key in measurement.subject)
+    return f"{judged.criterion.label}: {_value(measurement)}{unit} for {where} ({bound}{unit} is accepted)"
+
+
+def _value(measurement: Measurement) -> str:
+    if measurement.ci is None:
+        return f"{measurement.value:.3g}"
+    return f"{measurement.value:.3g} [{measurement.ci[0]:.3g}, {measurement.ci[1]:.3g}]"
