@@ -1,79 +1,147 @@
-"""A series of energies judged by itself, whoever has integrated it."""
+"""Energies and trajectories judged by themselves, whoever has integrated them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mdsuite.judgement.criteria import Criterion, Profile
-from mdsuite.judgement.judge import Judged, Verdict, judge, verdict
-from mdsuite_analysis.drift import (
-    drift_rate_percent_per_ps,
-    energy_drift,
-    max_drift_percent,
-    numerical_stability,
-    total_drift_percent,
-)
-from mdsuite_analysis.measurement import Measurement, about
-from mdsuite_analysis.series import EnergySeries
-from mdsuite_analysis.temperature import temperature_mean
+from MDAnalysis.core.groups import AtomGroup
 
-OF_ENERGIES = (
-    "numerical_stability",
-    "energy_drift",
-    "total_drift_percent",
-    "max_drift_percent",
-    "drift_rate_percent_per_ps",
-)
+from mdsuite.judgement.criteria import Criterion, Profile
+from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict
+from mdsuite.measuring import POOLED, conserving, of_bonds, of_energies
+from mdsuite_analysis.measurement import Measurement, about
+from mdsuite_analysis.replicas import replica_drift
+from mdsuite_analysis.series import EnergySeries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What is analyzed.
+
+    name : what a reader calls it
+    series : its energies
+    atoms : of its trajectory, where there is one
+    temperature : float, K, the target, where it is known
+    thermostatted : whether a thermostat changed the total energy
+    """
+
+    name: str
+    series: EnergySeries
+    atoms: AtomGroup | None = None
+    temperature: float | None = None
+    thermostatted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analyzed:
+    """A source, what was measured of it, and what the criteria say.
+
+    unmeasured : why some measurement could not be made
+    """
+
+    source: Source
+    measurements: tuple[Measurement, ...]
+    judged: tuple[Judged, ...]
+    unmeasured: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """What was measured of a series, and what the criteria say that a bare series can meet.
+    """Sources that are replicas of each other, each by itself and all together.
 
-    unasked : criteria of the profile that take more than energies
+    unasked : criteria of the profile that take more than what the sources hold
     """
 
-    source: str
-    series: EnergySeries
     profile: Profile
-    measurements: tuple[Measurement, ...]
-    judged: tuple[Judged, ...]
+    analyzed: tuple[Analyzed, ...]
+    together: tuple[Measurement, ...]
+    judged_together: tuple[Judged, ...]
     unasked: tuple[Criterion, ...]
 
     @property
+    def name(self) -> str:
+        """What a reader calls them."""
+        first = self.analyzed[0].source.name
+        return first if len(self.analyzed) == 1 else f"{first} and {len(self.analyzed) - 1} more"
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Everything that was measured."""
+        return (*(each for of in self.analyzed for each in of.measurements), *self.together)
+
+    @property
+    def judged(self) -> tuple[Judged, ...]:
+        """Every verdict."""
+        return (*(each for of in self.analyzed for each in of.judged), *self.judged_together)
+
+    @property
     def verdict(self) -> Verdict:
-        """The verdict on the series."""
+        """The verdict on all of them."""
         return verdict(self.judged)
 
+    @property
+    def duration(self) -> float:
+        """Of the first, ps."""
+        return self.analyzed[0].source.series.duration
 
-def analyze(source: str, series: EnergySeries, profile: Profile, temperature: float | None) -> Analysis:
-    """Measure and judge a series; its temperature is judged where a target (K) is given."""
-    subject = {"source": source}
-    measured = tuple(about(each, **subject) for each in _measured(series))
-    by_name = {each.name: each for each in measured}
-    asked = [each for each in profile.criteria if _asked(each, series, temperature)]
+
+def analyze(sources: Sequence[Source], profile: Profile) -> Analysis:
+    """Measure and judge sources, one or several replicas; a temperature is judged where its target is known."""
+    analyzed = [_analyze(source, profile) for source in sources]
+    subject = {"source": f"all {len(sources)}"}
+    together = _together(sources)
+    pooled = [criterion for criterion in profile.criteria if criterion.measurement in POOLED and together]
+    judged = [judge(each, _named(together, POOLED[each.measurement]), subject) for each in pooled]
+    kept = [_without_undecided(each, pooled) for each in analyzed]
+    asked = {id(each.criterion) for of in analyzed for each in of.judged}
     return Analysis(
-        source=source,
-        series=series,
         profile=profile,
-        measurements=measured,
-        judged=tuple(judge(each, by_name.get(each.measurement), subject, scale=temperature or 1.0) for each in asked),
-        unasked=tuple(each for each in profile.criteria if each not in asked),
+        analyzed=tuple(kept),
+        together=tuple(about(each, **subject) for each in together),
+        judged_together=tuple(judged),
+        unasked=tuple(each for each in profile.criteria if id(each) not in asked),
     )
 
 
-def _asked(criterion: Criterion, series: EnergySeries, temperature: float | None) -> bool:
-    if criterion.measurement == "temperature_mean":
-        return series.temperature is not None and temperature is not None
-    return criterion.measurement in OF_ENERGIES
+def _analyze(source: Source, profile: Profile) -> Analyzed:
+    subject = {"source": source.name}
+    bonds, unmeasured = ((), "") if source.atoms is None else of_bonds(source.atoms)
+    found = (*of_energies(source.series, thermostatted=source.thermostatted), *bonds)
+    measured = tuple(about(each, **subject) for each in found)
+    asked = [each for each in profile.criteria if _asked(each, source, measured)]
+    return Analyzed(
+        source=source,
+        measurements=measured,
+        judged=tuple(
+            judge(each, _named(measured, each.measurement), subject, scale=source.temperature or 1.0) for each in asked
+        ),
+        unmeasured=unmeasured,
+    )
 
 
-def _measured(series: EnergySeries) -> Iterator[Measurement]:
-    yield numerical_stability(series)
-    yield energy_drift(series)
-    if series.temperature is not None:
-        yield temperature_mean(series.temperature)
-    yield total_drift_percent(series)
-    yield max_drift_percent(series)
-    yield drift_rate_percent_per_ps(series)
+def _asked(criterion: Criterion, source: Source, measured: Sequence[Measurement]) -> bool:
+    if criterion.relative_to is not None and source.temperature is None:
+        return False
+    return _named(measured, criterion.measurement) is not None
+
+
+def _named(measurements: Sequence[Measurement], name: str) -> Measurement | None:
+    return next((each for each in measurements if each.name == name), None)
+
+
+def _together(sources: Sequence[Source]) -> list[Measurement]:
+    series = [conserving(each.series, thermostatted=each.thermostatted) for each in sources]
+    known = [each for each in series if each is not None]
+    return replica_drift(known) if len(known) == len(sources) > 1 else []
+
+
+def _without_undecided(analyzed: Analyzed, pooled: Sequence[Criterion]) -> Analyzed:
+    """A replica alone is judged by what they meet together only where it fails beyond doubt by itself."""
+    kept = [each for each in analyzed.judged if each.criterion not in pooled or each.outcome is Outcome.FAIL]
+    return Analyzed(
+        source=analyzed.source,
+        measurements=analyzed.measurements,
+        judged=tuple(kept),
+        unmeasured=analyzed.unmeasured,
+    )

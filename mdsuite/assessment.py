@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 from mdsuite.agreement import Agreement, agreements
 from mdsuite.engines.kinds import engine_kind
@@ -16,28 +15,17 @@ from mdsuite.judgement.criteria import Criterion, Profile
 from mdsuite.judgement.drift_causes import drift_causes
 from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict
 from mdsuite.ledger import Ledger, Ledgers
+from mdsuite.measuring import POOLED, conserving, of_bonds, of_energies
 from mdsuite.plan import Plan
 from mdsuite.preparation import Prepared
 from mdsuite.run import Run
-from mdsuite_analysis.drift import (
-    conserved_drift,
-    drift_rate_percent_per_ps,
-    energy_drift,
-    max_drift_percent,
-    numerical_stability,
-    steps_completed,
-    total_drift_percent,
-)
-from mdsuite_analysis.integrity import BondIntegrity
+from mdsuite_analysis.drift import steps_completed
 from mdsuite_analysis.measurement import Measurement, about
 from mdsuite_analysis.read import read_energies, read_frames, universe
 from mdsuite_analysis.replicas import replica_drift
 from mdsuite_analysis.series import EnergySeries
-from mdsuite_analysis.temperature import species_temperatures, temperature_mean
+from mdsuite_analysis.temperature import species_temperatures
 from mdsuite_driver.models.protocol import ModelCard
-
-POOLED = MappingProxyType({"energy_drift": "mean_drift", "conserved_drift": "mean_drift"})
-"""Criteria that replicas meet together, and the measurement by which they do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,19 +244,11 @@ def _without_undecided(run: AssessedRun, pooled: Sequence[Criterion]) -> Assesse
 
 def _measure_replicas(runs: Sequence[AssessedRun]) -> list[Measurement]:
     """What they say together, if all of them have ended as they should."""
-    energies = [_conserving(each) for each in runs]
-    if any(each.ending.status is not Status.DONE for each in runs) or None in energies:
+    if any(each.ending.status is not Status.DONE or each.energies is None for each in runs):
         return []
-    return replica_drift([each for each in energies if each is not None])
-
-
-def _conserving(each: AssessedRun) -> EnergySeries | None:
-    """A run's energies, the conserved one in place of the total where a thermostat changes that."""
-    energies = each.energies
-    if energies is None or not each.run.thermostat:
-        return energies
-    conserved = energies.conserved_energy
-    return None if conserved is None else replace(energies, total_energy=conserved)
+    energies = [conserving(each.energies, thermostatted=bool(each.run.thermostat)) for each in runs if each.energies]
+    known = [each for each in energies if each is not None]
+    return replica_drift(known) if len(known) == len(runs) else []
 
 
 def _rung(plan: Plan, run: Run) -> str:
@@ -307,27 +287,14 @@ def _measure_energies(run: Run, ending: Ending, energies: EnergySeries | None) -
     if ending.status is not Status.DONE or energies is None or energies.temperature is None:
         return
     yield steps_completed(energies)
-    yield numerical_stability(energies)
-    if run.thermostat:
-        conserved = conserved_drift(energies)
-        yield from () if conserved is None else (conserved,)
-        yield temperature_mean(energies.temperature)
-        return  # the total energy is the thermostat's
-    yield energy_drift(energies)
-    yield temperature_mean(energies.temperature)
-    yield total_drift_percent(energies)
-    yield max_drift_percent(energies)
-    yield drift_rate_percent_per_ps(energies)
+    yield from of_energies(energies, thermostatted=bool(run.thermostat))
 
 
 def _measure_integrity(folder: Path, ending: Ending) -> tuple[tuple[Measurement, ...], str]:
     """What the frames of a finished run say of its bonds, or why they say nothing."""
     if ending.status is not Status.DONE:
         return (), ""
-    try:
-        return BondIntegrity(universe(folder).atoms).run().results.measurements, ""
-    except ValueError as error:
-        return (), f"bonds could not be measured: {error}"
+    return of_bonds(universe(folder).atoms)
 
 
 def outcomes_of(judged: Iterable[Judged], outcome: Outcome) -> list[Judged]:

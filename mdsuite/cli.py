@@ -169,32 +169,52 @@ def check(
 
 
 @main.command("analyze")
-@click.argument("energies", type=click.Path(path_type=Path), metavar="ENERGIES.csv")
-@click.option("--n-atoms", type=click.IntRange(1), required=True, help="Atoms that the energies belong to.")
+@click.argument("sources", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--n-atoms", type=click.IntRange(1), help="Atoms that a table of energies belongs to.")
+@click.option("--topology", type=click.Path(path_type=Path), help="Of the trajectory: any file that MDAnalysis reads.")
+@click.option("--trajectory", type=click.Path(path_type=Path), help="The same; the energies' own frames or fewer.")
 @click.option("--temperature-K", "temperature_K", type=click.FloatRange(0, min_open=True), help="The target, K.")
 @click.option("--profile", default="production-nve", metavar="P", help="Criteria: a bundled name or a TOML file.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-analysis"), help="For the report.")
-def analyze_series(energies: Path, n_atoms: int, temperature_K: float | None, profile: str, output: Path) -> None:
-    """Judge a bare series of energies, from whatever integrated it.
+def analyze_sources(
+    sources: tuple[Path, ...],
+    n_atoms: int | None,
+    topology: Path | None,
+    trajectory: Path | None,
+    temperature_K: float | None,
+    profile: str,
+    output: Path,
+) -> None:
+    """Judge what has been integrated already; several sources are replicas of each other.
 
-    The columns are time_ps, total_energy_eV and, if known, temperature_K.
+    \b
+    mdsuite analyze ENERGIES.csv --n-atoms 12
+    mdsuite analyze ENERGIES.csv --topology start.pdb --trajectory run.dcd --temperature-K 300
+    mdsuite analyze mdsuite-out/runs/8f67e0848680e098
+
+    A CSV file has the columns time_ps, total_energy_eV and, if known, temperature_K.
 
     Exit codes: 0 approved, 1 not recommended, 2 bad input, 3 inconclusive.
-    """
+    """  # noqa: D301  \b is click's
     from mdsuite.analysis import analyze  # noqa: PLC0415
     from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
     from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
     from mdsuite.report.write import write_series_report  # noqa: PLC0415
-    from mdsuite.series import read_csv  # noqa: PLC0415
+    from mdsuite.sources import read_sources  # noqa: PLC0415
 
     try:
-        analysis = analyze(energies.name, read_csv(energies, n_atoms), read_profile(profile), temperature_K)
+        criteria = read_profile(profile)
+        read = read_sources(
+            sources, n_atoms=n_atoms, topology=topology, trajectory=trajectory, temperature=temperature_K
+        )
+        analysis = analyze(read, criteria)
         report = write_series_report(analysis, output)
     except (InputError, OSError) as error:
         click.echo(f"mdsuite: {error}", err=True)
         sys.exit(BAD_INPUT)
     for each in analysis.judged:
-        click.echo(f"{each.criterion.label}: {each.outcome}")
+        where = f" ({each.subject['source']})" if len(analysis.analyzed) > 1 else ""
+        click.echo(f"{each.criterion.label}{where}: {each.outcome}")
     click.echo(f"\nverdict: {analysis.verdict}\nreport:  {report}")
     sys.exit(exit_code(analysis.verdict))
 

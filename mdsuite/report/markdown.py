@@ -15,11 +15,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mdsuite.agreement import Agreement
 from mdsuite.analysis import Analysis
-from mdsuite.assessment import AssessedModel, AssessedReplicas, AssessedRun, Assessment, outcomes_of
+from mdsuite.assessment import AssessedModel, AssessedRun, Assessment, outcomes_of
 from mdsuite.examination import Examination
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.judge import Judged, Outcome, Verdict
 from mdsuite.judgement.judge import verdict as judged_together
+from mdsuite.measuring import POOLED
 from mdsuite.report import words
 from mdsuite.report.figures import divergence_name, energies_drawn, figure_name
 from mdsuite.report.provenance import PACKAGES, here, provenance
@@ -65,19 +66,24 @@ def markdown(assessment: Assessment, output: Path, template: str) -> str:
 
 
 def series_markdown(analysis: Analysis) -> str:
-    """The text of report.md for a bare series of energies."""
-    judged = {each.criterion.measurement: each for each in analysis.judged}
+    """The text of report.md for what has been integrated already."""
     vocabulary = {
         "analysis": analysis,
-        "series": analysis.series,
-        "provenance": here(("mdsuite", "numpy", "scipy")),
+        "provenance": here(("mdsuite", "MDAnalysis", "numpy", "scipy")),
         "label": _label,
         "quantity": words.quantity,
-        "limit_of": lambda name: words.limit(judged[name]) if name in judged else "",
-        "outcome_of": lambda name: judged[name].outcome.upper() if name in judged else "",
-        "more_time": lambda: words.more_time(analysis.judged, analysis.series.duration),
+        "limit_of": lambda judged, measurement: _judged_as(judged, measurement, words.limit),
+        "outcome_of": lambda judged, measurement: _judged_as(judged, measurement, lambda each: each.outcome.upper()),
+        "more_time": lambda: words.more_time(analysis.judged, analysis.duration),
     }
     return _rendered("analyze.md.j2", vocabulary)
+
+
+def _judged_as(judged: Sequence[Judged], measurement: Measurement, describe: Callable[[Judged], str]) -> str:
+    """What is said of the verdict on a measurement, if there is one."""
+    names = {measurement.name, *(name for name, pooled in POOLED.items() if pooled == measurement.name)}
+    found = next((each for each in judged if each.criterion.measurement in names), None)
+    return "" if found is None else describe(found)
 
 
 def check_markdown(examination: Examination) -> str:
@@ -140,12 +146,15 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
         "shown": _shown,
         "label": _label,
         "quantity": words.quantity,
-        "limit_of": lambda run, measurement: _of(run, measurement, words.limit),
-        "outcome_of": lambda run, measurement: _of(run, measurement, lambda judged: judged.outcome.upper()),
+        "limit_of": lambda run, measurement: _judged_as(run.judged, measurement, words.limit),
+        "outcome_of": lambda run, measurement: _judged_as(run.judged, measurement, lambda each: each.outcome.upper()),
         "audited": lambda models: [run for model in models for run in model.runs if run.ledger is not None],
         "ledger_cells": _ledger_cells,
         "replicated": lambda models: any(group.measurements for model in models for group in model.replicas),
-        "pooled": _pooled,
+        "limit_together": lambda group, measurement: _judged_as(group.judged, measurement, words.limit),
+        "outcome_together": lambda group, measurement: _judged_as(
+            group.judged, measurement, lambda each: each.outcome.upper()
+        ),
         "span": _span,
         "passed": lambda model: sum(run.verdict is Verdict.APPROVED for run in model.runs),
         "findings": words.findings,
@@ -244,11 +253,6 @@ def _label(measurement: Measurement) -> str:
     return f"{name} ({measurement.note})" if noted else name
 
 
-def _of(run: AssessedRun, measurement: Measurement, describe: Callable[[Judged], str]) -> str:
-    judged = next((each for each in run.judged if each.criterion.measurement == measurement.name), None)
-    return "" if judged is None else describe(judged)
-
-
 def _ledger_cells(run: AssessedRun) -> list[str]:
     """What the energy ledger says of a run, or why it says nothing."""
     if run.ledger is None or not run.ledger.measurements:
@@ -264,13 +268,6 @@ def _energy_change(run: AssessedRun) -> float:
         return math.nan
     change = float(energies.total_energy[-1] - energies.total_energy[0])
     return 1e3 * change / (energies.n_atoms * energies.duration)
-
-
-def _pooled(group: AssessedReplicas, measurement: Measurement, what: str) -> str:
-    judged = next((each for each in group.judged if each.measurement is measurement), None)
-    if judged is None:
-        return ""
-    return words.limit(judged) if what == "limit" else judged.outcome.upper()
 
 
 def _span(model: AssessedModel, name: str) -> str:

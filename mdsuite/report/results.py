@@ -77,7 +77,7 @@ def series_results(analysis: Analysis) -> Json:
         "verdict": analysis.verdict,
         "model": None,
         "engine": None,
-        "provenance": here(("mdsuite", "numpy", "scipy")),
+        "provenance": here(("mdsuite", "MDAnalysis", "numpy", "scipy")),
         "measurements": [_measurement(each) for each in analysis.measurements],
         "verdicts": [_judged(each) for each in analysis.judged],
         "causes": [],

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from mdsuite.cli import main
 from mdsuite.series import read_csv
+from mdsuite.structures import read_structure
 from mdsuite_analysis.drift import energy_drift
 
 TIME = np.arange(0.0, 10.0, 0.005)
@@ -115,3 +117,44 @@ def test_a_file_that_is_no_series_is_refused(text: str, said: str, tmp_path: Pat
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path):
     result = analyze(tmp_path / "none.csv", "--n-atoms", 2)
     assert result.exit_code == 2 and "there is no file" in result.output
+
+
+def test_tables_of_several_replicas_are_judged_by_their_mean(tmp_path: Path):
+    files = [write(tmp_path / f"{k}.csv", slope) for k, slope in enumerate([0.5, 0.52, 0.48, 0.51])]
+    result = analyze(*files, "--n-atoms", 12, "--output", tmp_path / "o")
+    content = json.loads((tmp_path / "o" / "results.json").read_text())
+    (mean,) = [each for each in content["measurements"] if each["name"] == "mean_drift"]
+    assert result.exit_code == 0
+    assert mean["value"] == pytest.approx(0.5025, abs=0.01)
+    assert mean["ci"][0] < 0.5 < mean["ci"][1]
+
+
+def test_replicas_that_scatter_across_the_limit_are_not_decided_by_their_number(tmp_path: Path):
+    files = [write(tmp_path / f"{k}.csv", slope) for k, slope in enumerate([-0.9, 0.9, 0.6, 0.8])]
+    assert analyze(*files, "--n-atoms", 12, "--output", tmp_path / "o").exit_code == 3
+
+
+def test_a_trajectory_of_another_engine_is_judged_by_its_bonds_too(tmp_path: Path):
+    atoms = read_structure("ethanol")
+    frames = [atoms.copy() for _ in range(20)]
+    for k, frame in enumerate(frames):
+        frame.positions[-1] += [0.1 * k, 0.0, 0.0]
+    ase.io.write(tmp_path / "flies.xyz", frames, format="xyz")
+    file = write(tmp_path / "e.csv", 0.0, n_atoms=9)
+    flags = ["--topology", tmp_path / "flies.xyz", "--output", tmp_path / "o"]
+    assert analyze(file, *flags).exit_code == 1
+    content = json.loads((tmp_path / "o" / "results.json").read_text())
+    failed = {each["measurement"] for each in content["verdicts"] if each["outcome"] == "fail"}
+    assert failed == {"broken_bonds", "fragments_lost"}
+
+
+def test_a_table_without_a_number_of_atoms_is_refused(tmp_path: Path):
+    result = analyze(write(tmp_path / "e.csv", 0.0), "--output", tmp_path / "o")
+    assert result.exit_code == 2
+    assert "give --n-atoms N" in result.output
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path):
+    result = analyze(tmp_path, "--output", tmp_path / "o")
+    assert result.exit_code == 2
+    assert "neither the folder of a run nor the output of a campaign" in result.output
