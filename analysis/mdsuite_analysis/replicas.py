@@ -2,9 +2,10 @@ r"""Drift over replicas: its mean, what of it is a random walk, and whether the 
 
 The interval of the mean drift is Student's t over the slopes of the replicas, with R - 1 degrees of freedom. It holds
 for any noise within a run, stationary or not, and for replicas whose true drifts differ; the intervals of the single
-runs do not enter it. They could narrow it only if the replicas' true drifts were known to be equal: pooled so, it
-covers far less where they are not, and with a prior on their scatter it gains a tenth of the width for a few percent of
-coverage (``python benchmarks/decision_rates.py coverage``).
+runs do not enter it. For replicas of one length it is Hartung and Knapp's random-effects interval too. DerSimonian and
+Laird's and the fixed-effect one use a normal quantile and the errors within the runs: they are narrower at four
+replicas, and do not cover what they say where energies walk or true drifts differ
+(``python benchmarks/decision_rates.py coverage``).
 
 What the energy does about its line is read from its cosine components of even order [1]_. A straight line has none of
 them, so neither the drift nor its scatter over replicas enters. A random walk with ``Var[ΔE(t)] = 2 D t`` gives the
