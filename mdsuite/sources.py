@@ -41,8 +41,10 @@ def read_sources(
         raise InputError(f"one table of energies belongs to one trajectory, got {len(files)}")
     atoms = None if topology is None else _atoms(topology, trajectory)
     count = _count(n_atoms, atoms)
+    read = [(file.name, read_csv(file, count)) for file in files]
     return [
-        Source(name=file.name, series=read_csv(file, count), atoms=atoms, temperature=temperature) for file in files
+        Source(name=name, series=series, atoms=_dated(atoms, series.duration), temperature=temperature)
+        for name, series in read
     ]
 
 
@@ -54,6 +56,19 @@ def _count(n_atoms: int | None, atoms: AtomGroup | None) -> int:
     if n_atoms is None:
         raise InputError("a table of energies does not say to how many atoms they belong; give --n-atoms N")
     return n_atoms
+
+
+def _dated(atoms: AtomGroup | None, duration: float) -> AtomGroup | None:
+    """With times: where the format has none, frames are taken to be spread evenly over the energies."""
+    if atoms is None:
+        return None
+    trajectory = atoms.universe.trajectory
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        _ = trajectory.dt
+    if said and trajectory.n_frames > 1:
+        atoms.universe.load_new(trajectory.filename, dt=duration / (trajectory.n_frames - 1))
+    return atoms
 
 
 def _runs(path: Path) -> list[Path]:

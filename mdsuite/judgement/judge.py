@@ -91,7 +91,7 @@ def _limit(criterion: Criterion, scale: float) -> tuple[float | None, float | No
 
 
 def _outcome(measurement: Measurement, limit: tuple[float | None, float | None]) -> Outcome:
-    if not math.isfinite(measurement.value):
+    if math.isnan(measurement.value):
         return Outcome.FAIL
     low, high = measurement.ci or (measurement.value, measurement.value)
     at_least = -math.inf if limit[0] is None else limit[0]
