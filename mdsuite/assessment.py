@@ -11,18 +11,20 @@ from mdsuite.engines.kinds import engine_kind
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.causes import Cause
-from mdsuite.judgement.criteria import Criterion, Profile
+from mdsuite.judgement.criteria import HORIZON, Criterion, Profile
 from mdsuite.judgement.drift_causes import drift_causes
 from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict
 from mdsuite.ledger import Ledger, Ledgers
-from mdsuite.measuring import POOLED, conserving, of_bonds, of_energies
+from mdsuite.measuring import POOLED, of_bonds, of_energies
 from mdsuite.plan import Plan
 from mdsuite.preparation import Prepared
+from mdsuite.replication import Replicate, measure_replicas, missing_time
 from mdsuite.run import Run
 from mdsuite_analysis.drift import steps_completed
+from mdsuite_analysis.failure import Failure, first_failure
 from mdsuite_analysis.measurement import Measurement, about
+from mdsuite_analysis.potential import Configuration
 from mdsuite_analysis.read import read_energies, read_frames, universe
-from mdsuite_analysis.replicas import replica_drift
 from mdsuite_analysis.series import EnergySeries
 from mdsuite_analysis.temperature import species_temperatures
 from mdsuite_driver.models.protocol import ModelCard
@@ -36,6 +38,7 @@ class AssessedRun:
     engine : its engine's title, where the campaign has several
     rung : its temperature and timestep, where the campaign has several
     ledger : the energy ledger, where the drift did not pass
+    failure : what failed first, if anything did
     """
 
     run: Run
@@ -47,6 +50,7 @@ class AssessedRun:
     engine: str = ""
     rung: str = ""
     ledger: Ledger | None = None
+    failure: Failure | None = None
 
     @property
     def drift(self) -> Measurement | None:
@@ -65,11 +69,15 @@ class AssessedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessedReplicas:
-    """Runs that differ in their velocities alone, taken together: what was measured, and what the criteria say."""
+    """Runs that differ in their velocities alone, taken together: what was measured, and what the criteria say.
+
+    missing : float, ps, by how much they must be longer to decide on their drift, where they have not and it is known
+    """
 
     runs: tuple[AssessedRun, ...]
     measurements: tuple[Measurement, ...]
     judged: tuple[Judged, ...]
+    missing: float | None = None
 
     @property
     def name(self) -> str:
@@ -148,7 +156,7 @@ def assess(
             assessed = [
                 _assess_run(plan, run, plan.folder(output, run), endings[run.id], profile) for run in runs if each_run
             ]
-            groups = [_assess_replicas(group, profile) for group in _grouped(assessed)]
+            groups = [_assess_replicas(group, profile, campaign.horizon_ps) for group in _grouped(assessed)]
             replicas = tuple(_audited(plan, output, group, ledgers, card) for group in groups)
             models.append(_assess_model(card, replicas, ledgers))
     compared = agreements(plan, output, endings)
@@ -164,6 +172,7 @@ def _assess_run(plan: Plan, run: Run, folder: Path, ending: Ending, profile: Pro
     judged = tuple(
         judge(criterion, by_name.get(criterion.measurement), subject, scale=run.temperature)
         for criterion in profile.criteria
+        if criterion.relative_to != HORIZON
     )
     return AssessedRun(
         run=run,
@@ -174,6 +183,7 @@ def _assess_run(plan: Plan, run: Run, folder: Path, ending: Ending, profile: Pro
         unmeasured=unmeasured,
         engine=engine_kind(run.engine).title if len(plan.campaign.engine) > 1 else "",
         rung=_rung(plan, run),
+        failure=_failure(run, folder, ending, energies),
     )
 
 
@@ -217,23 +227,26 @@ def _grouped(runs: Iterable[AssessedRun]) -> list[list[AssessedRun]]:
     return list(groups.values())
 
 
-def _assess_replicas(runs: Sequence[AssessedRun], profile: Profile) -> AssessedReplicas:
+def _assess_replicas(runs: Sequence[AssessedRun], profile: Profile, horizon: float) -> AssessedReplicas:
     """Replicas judged by their mean where they have one; each alone only where it fails beyond doubt by itself."""
     first = runs[0].run
-    if len(runs) < 2:
-        return AssessedReplicas(runs=tuple(runs), measurements=(), judged=())
     subject = {**_subject(first), "replica": f"all {len(runs)}"}
     del subject["run"]
-    measured = {each.name: about(each, **subject) for each in _measure_replicas(runs)}
-    pooled = [criterion for criterion in profile.criteria if criterion.measurement in POOLED]
-    judged = tuple(
+    replicates = [_replicate(each) for each in runs]
+    measured = {each.name: about(each, **subject) for each in measure_replicas(replicates, runs[0].drift)}
+    pooled = [each for each in profile.criteria if each.measurement in POOLED and len(runs) > 1]
+    judged = [
         judge(criterion, measured.get(POOLED[criterion.measurement]), subject, scale=first.temperature)
         for criterion in pooled
-    )
+    ]
+    if horizon:
+        asked = [each for each in profile.criteria if each.relative_to == HORIZON]
+        judged += [judge(each, measured.get(each.measurement), subject, scale=horizon) for each in asked]
     return AssessedReplicas(
         runs=tuple(_without_undecided(run, pooled) for run in runs),
         measurements=tuple(measured.values()),
-        judged=judged,
+        judged=tuple(judged),
+        missing=_missing(runs, [each for each in judged if each.criterion in pooled]),
     )
 
 
@@ -242,13 +255,15 @@ def _without_undecided(run: AssessedRun, pooled: Sequence[Criterion]) -> Assesse
     return replace(run, judged=tuple(kept))
 
 
-def _measure_replicas(runs: Sequence[AssessedRun]) -> list[Measurement]:
-    """What they say together, if all of them have ended as they should."""
-    if any(each.ending.status is not Status.DONE or each.energies is None for each in runs):
-        return []
-    energies = [conserving(each.energies, thermostatted=bool(each.run.thermostat)) for each in runs if each.energies]
-    known = [each for each in energies if each is not None]
-    return replica_drift(known) if len(known) == len(runs) else []
+def _replicate(each: AssessedRun) -> Replicate:
+    return Replicate(run=each.run, ending=each.ending, energies=each.energies, failure=each.failure)
+
+
+def _missing(runs: Sequence[AssessedRun], judged: Sequence[Judged]) -> float | None:
+    """How much longer the replicas must run, where they have not decided on their drift."""
+    undecided = [each for each in judged if each.outcome is Outcome.INCONCLUSIVE]
+    bounds = [abs(bound) for each in undecided for bound in each.limit if bound is not None]
+    return missing_time([_replicate(each) for each in runs], min(bounds)) if bounds else None
 
 
 def _rung(plan: Plan, run: Run) -> str:
@@ -267,6 +282,16 @@ def _subject(run: Run) -> dict[str, str]:
         "timestep_fs": f"{run.timestep * 1e3:g}",
         "run": run.id,
     }
+
+
+def _failure(run: Run, folder: Path, ending: Ending, energies: EnergySeries | None) -> Failure | None:
+    """What failed first in what a run has recorded."""
+    if energies is None or ending.status not in (Status.DONE, Status.UNSTABLE):
+        return None
+    start = run.start
+    frame = Configuration(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)
+    frames = read_frames(folder)
+    return first_failure(energies, frames, frame, temperature=run.temperature, dof=start.n_dof)
 
 
 def _measure_species(run: Run, folder: Path, ending: Ending) -> list[Measurement]:

@@ -119,6 +119,7 @@ class Campaign(Section):
     profile: str = ""
     models: list[str] = Field(min_length=1)
     structures: list[str] = Field(min_length=1)
+    horizon_ps: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     trust: bool = False
     threads: int = Field(default=1, ge=1)
     dynamics: Dynamics = Dynamics()

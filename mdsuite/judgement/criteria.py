@@ -13,6 +13,7 @@ from mdsuite.errors import InputError
 from mdsuite_driver.bundled import inputs_folder
 
 TARGET_TEMPERATURE = "target temperature"
+HORIZON = "length of production"
 
 
 class _Entry(BaseModel):

@@ -32,6 +32,16 @@ LABELS = MappingProxyType(
         "max_drift_percent": "maximum drift, % of the initial energy",
         "drift_rate_percent_per_ps": "drift rate, % of the initial energy",
         "temperature_mean": "mean temperature",
+        "mean_drift": "energy drift, mean over the replicas",
+        "energy_diffusion": "diffusion of the energy per atom about its line",
+        "diffusive_drift": "slope that the diffusion alone gives such a run, one sigma",
+        "drift_heterogeneity": "scatter of the replicas' true drifts, one sigma",
+        "drift_temperature_rate": "heating by it, at 3 k_B per atom",
+        "drift_kT_per_ns_per_dof": "the same in kT per ns and degree of freedom",
+        "drift_percent_of_kinetic": "the same in % of the kinetic energy",
+        "safe_horizon": "until it has changed the temperature by 10 K; the low end is guaranteed",
+        "thermostat_bias": "excess temperature that the same power makes under a Langevin thermostat",
+        "survival_probability": "survival of the planned length (Kaplan-Meier)",
         "lyapunov_rate": "rate at which rounding errors grow",
         "kinetic_distribution_distance": "distance of the distributions of the kinetic energy, in standard deviations",
     }
@@ -77,6 +87,13 @@ def series_markdown(analysis: Analysis) -> str:
         "more_time": lambda: words.more_time(analysis.judged, analysis.duration),
     }
     return _rendered("analyze.md.j2", vocabulary)
+
+
+def _label_together(measurement: Measurement) -> str:
+    """With the note where it says something of this number alone, not of all replicas."""
+    named = LABELS.get(measurement.name, measurement.name.replace("_", " "))
+    noted = measurement.note and measurement.name in ("mean_drift", "survival_probability", "failure_rate")
+    return f"{named} ({measurement.note})" if noted else named
 
 
 def _judged_as(judged: Sequence[Judged], measurement: Measurement, describe: Callable[[Judged], str]) -> str:
@@ -151,6 +168,8 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
         "audited": lambda models: [run for model in models for run in model.runs if run.ledger is not None],
         "ledger_cells": _ledger_cells,
         "replicated": lambda models: any(group.measurements for model in models for group in model.replicas),
+        "label_together": _label_together,
+        "shown_together": lambda group: [each for each in group.measurements if not math.isnan(each.value)],
         "limit_together": lambda group, measurement: _judged_as(group.judged, measurement, words.limit),
         "outcome_together": lambda group, measurement: _judged_as(
             group.judged, measurement, lambda each: each.outcome.upper()

@@ -9,10 +9,11 @@ from mdsuite.assessment import AssessedModel, AssessedRun, Assessment, outcomes_
 from mdsuite.constants import BOLTZMANN
 from mdsuite.engines.kinds import engine_kind
 from mdsuite.execution.supervise import Status
-from mdsuite.judgement.criteria import Criterion
+from mdsuite.judgement.criteria import HORIZON, Criterion
 from mdsuite.judgement.judge import Judged, Outcome, Verdict, verdict
 from mdsuite.judgement.power import time_to_decide
 from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.transient import FRACTION
 
 KELVIN_PER_MEV = 1e-3 / (3.0 * BOLTZMANN)  # by a heat capacity of 3 k_B per atom
 COOLED, HEATED = 0.75, 1.5  # of the target temperature, beyond which the report says where kinetic energy went
@@ -139,6 +140,8 @@ def findings(model: AssessedModel) -> Iterator[str]:
 def _run_findings(run: AssessedRun) -> Iterator[str]:
     who = f"{name_of(run)}:"
     yield from (f"{who} {event}; the next one evaluated that step again." for event in run.ending.events)
+    if run.failure is not None:
+        yield f"{who} failed first at {number(run.failure.time)} ps (`{run.failure.kind}`): {run.failure.what}."
     if run.ending.status is not Status.DONE:
         yield f"{who} {run.ending.status} after {run.ending.steps} of {run.run.n_steps} steps (see its details)."
         return
@@ -221,6 +224,11 @@ def _more_time(model: AssessedModel, undecided: Sequence[Judged]) -> Iterator[st
     if not undecided:
         return
     duration = model.runs[0].run.duration
+    yield from _more_time_together(model, undecided)
+    together = [each for group in model.replicas for each in group.judged]
+    undecided = [each for each in undecided if each not in together]
+    if not undecided:
+        return
     times = [time_to_decide(each, duration) for each in undecided]
     known = [time for time in times if time is not None]
     label = undecided[0].criterion.label
@@ -233,6 +241,28 @@ def _more_time(model: AssessedModel, undecided: Sequence[Judged]) -> Iterator[st
         )
     if len(known) < len(times):
         yield f"{label}: {len(times) - len(known)} of {len(model.runs)} lie on the limit; no length decides them."
+
+
+def _more_time_together(model: AssessedModel, undecided: Sequence[Judged]) -> Iterator[str]:
+    """What replicas lack to decide on their mean drift, by the noise that they show."""
+    for group in model.replicas:
+        mine = [each for each in group.judged if each in undecided]
+        if not mine:
+            continue
+        label, length = mine[0].criterion.label, group.runs[0].run.duration
+        if mine[0].criterion.relative_to == HORIZON:
+            yield f"{label}, {group.name}: the drift is not known well enough; {mine[0].criterion.remedy}."
+        elif group.missing is None:
+            yield f"{label}, {group.name}: the replicas do not tell how much longer they would have to be."
+        elif group.missing == 0.0:
+            yield f"{label}, {group.name}: the mean lies near the limit; more replicas, or longer ones, decide."
+        else:
+            total = length + group.missing / (1.0 - FRACTION)
+            yield (
+                f"{label}, {group.name}: about {number(group.missing, 2)} ps more for each of the {len(group.runs)} "
+                f"replicas would decide in four cases of five, by the noise that they show; ask for --time-ps "
+                f"{number(total, 3)} with the same --output, what is recorded is kept."
+            )
 
 
 def _rerun(model: AssessedModel) -> Iterator[str]:
