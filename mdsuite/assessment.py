@@ -13,19 +13,21 @@ from mdsuite.execution.supervise import Status
 from mdsuite.judgement.causes import Cause
 from mdsuite.judgement.criteria import HORIZON, Criterion, Profile
 from mdsuite.judgement.drift_causes import drift_causes
-from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict
+from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict, worst
 from mdsuite.ledger import Ledger, Ledgers
 from mdsuite.measuring import POOLED, of_bonds, of_energies
 from mdsuite.plan import Plan
 from mdsuite.preparation import Prepared
 from mdsuite.replication import Replicate, measure_replicas, missing_time
 from mdsuite.run import Run
+from mdsuite_analysis.convergence import timestep_order
 from mdsuite_analysis.drift import steps_completed
 from mdsuite_analysis.failure import Failure, first_failure
 from mdsuite_analysis.measurement import Measurement, about
 from mdsuite_analysis.potential import Configuration
 from mdsuite_analysis.read import read_energies, read_frames, universe
 from mdsuite_analysis.series import EnergySeries
+from mdsuite_analysis.survival import Envelope, envelope
 from mdsuite_analysis.temperature import species_temperatures
 from mdsuite_driver.models.protocol import ModelCard
 
@@ -88,7 +90,17 @@ class AssessedReplicas:
     @property
     def verdict(self) -> Verdict:
         """The verdict on all of them."""
-        return verdict((*self.judged, *(each for run in self.runs for each in run.judged)))
+        return verdict(self.every)
+
+    @property
+    def every(self) -> tuple[Judged, ...]:
+        """Every verdict on them, together and alone."""
+        return (*self.judged, *(each for run in self.runs for each in run.judged))
+
+    @property
+    def rung(self) -> tuple[float, float]:
+        """Temperature (K) and timestep (ps)."""
+        return self.runs[0].run.temperature, self.runs[0].run.timestep
 
     def measured(self, name: str) -> Measurement | None:
         """A measurement by its name, if it was made."""
@@ -96,13 +108,31 @@ class AssessedReplicas:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AssessedLadder:
+    """A start at several temperatures or timesteps: how far it holds.
+
+    envelope : where every criterion was met; what was not decided counts as not run
+    measurements : how the energy error falls with the timestep, at each temperature
+    """
+
+    name: str
+    envelope: Envelope
+    measurements: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AssessedModel:
-    """A model with all of its runs."""
+    """A model with all of its runs.
+
+    replicas : in the order of the campaign; those at its first temperature and timestep are asked about, the others
+        show how far the verdict holds
+    """
 
     card: ModelCard
     runs: tuple[AssessedRun, ...]
     replicas: tuple[AssessedReplicas, ...]
     causes: tuple[Cause, ...] = ()
+    ladders: tuple[AssessedLadder, ...] = ()
 
     @property
     def judged(self) -> tuple[Judged, ...]:
@@ -112,8 +142,16 @@ class AssessedModel:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict on the model."""
-        return verdict(self.judged)
+        """The verdict at the first temperature and timestep; conditional, if it does not hold at all others."""
+        if not self.replicas:
+            return verdict(self.judged)
+        first = self.replicas[0].rung
+        asked = [each for group in self.replicas if group.rung == first for each in group.every]
+        here = verdict(asked)
+        elsewhere = [group.verdict for group in self.replicas if group.rung != first]
+        if here is Verdict.APPROVED and any(each is not Verdict.APPROVED for each in elsewhere):
+            return Verdict.CONDITIONAL
+        return here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +167,8 @@ class Assessment:
     @property
     def verdict(self) -> Verdict:
         """The verdict on all models together, and on the engines where several were compared."""
-        of_models = (each for model in self.models for each in model.judged)
-        return verdict((*of_models, *(each for agreement in self.agreements for each in agreement.judged)))
+        of_engines = [verdict(each.judged) for each in self.agreements]
+        return worst([*(model.verdict for model in self.models if model.runs), *of_engines])
 
     @property
     def runs(self) -> tuple[AssessedRun, ...]:
@@ -194,7 +232,42 @@ def _assess_model(card: ModelCard, replicas: tuple[AssessedReplicas, ...], ledge
     if found:
         asked = next(run.run for run in runs if run.ledger is not None and run.ledger.measurements)
         causes = drift_causes(found, repeatable=ledgers.repeatable(asked))
-    return AssessedModel(card=card, runs=runs, replicas=replicas, causes=tuple(causes))
+    return AssessedModel(
+        card=card, runs=runs, replicas=replicas, causes=tuple(causes), ladders=tuple(_ladders(replicas))
+    )
+
+
+def _ladders(replicas: Sequence[AssessedReplicas]) -> Iterator[AssessedLadder]:
+    """One for every start that was run at several temperatures or timesteps."""
+    starts: dict[tuple[str, str], list[AssessedReplicas]] = {}
+    for group in replicas:
+        starts.setdefault((group.runs[0].run.structure, group.runs[0].engine), []).append(group)
+    for (structure, engine), groups in starts.items():
+        if len(groups) > 1:
+            yield AssessedLadder(
+                name=", ".join(filter(None, (structure, engine))),
+                envelope=envelope({group.rung: _outcomes(group) for group in groups}),
+                measurements=tuple(_measure_timesteps(groups)),
+            )
+
+
+def _outcomes(group: AssessedReplicas) -> list[tuple[float, bool]]:
+    """How long each replica ran, ps, and whether it failed or did not meet a criterion."""
+    if group.verdict is Verdict.INCONCLUSIVE:
+        return []
+    return [(_replicate(each).lasted[0], group.verdict is not Verdict.APPROVED) for each in group.runs]
+
+
+def _measure_timesteps(groups: Sequence[AssessedReplicas]) -> Iterator[Measurement]:
+    """How the energy error falls with the timestep, at every temperature at which all of them came to their end."""
+    for temperature in dict.fromkeys(group.rung[0] for group in groups):
+        same = [group for group in groups if group.rung[0] == temperature]
+        series = {group.rung[1]: [_replicate(each).conserving for each in group.runs] for group in same}
+        known = {dt: [each for each in of if each is not None] for dt, of in series.items()}
+        if len(same) > 1 and all(len(known[dt]) == len(of) for dt, of in series.items()):
+            subject = {**_subject(same[0].runs[0].run), "replica": f"all {len(same[0].runs)}"}
+            del subject["run"], subject["timestep_fs"]
+            yield from (about(each, **subject) for each in timestep_order(known))
 
 
 def _named(measurements: Iterable[Measurement]) -> dict[str, Measurement]:

@@ -74,6 +74,13 @@ def verdict(judged: Iterable[Judged]) -> Verdict:
     return Verdict.INCONCLUSIVE
 
 
+def worst(of: Iterable[Verdict]) -> Verdict:
+    """The verdict on several things at once: what condemns one condemns all; of nothing, nothing is known."""
+    found = set(of)
+    order = (Verdict.NOT_RECOMMENDED, Verdict.INCONCLUSIVE, Verdict.CONDITIONAL, Verdict.APPROVED)
+    return next((each for each in order if each in found), Verdict.INCONCLUSIVE)
+
+
 def exit_code(of: Verdict) -> int:
     """0 approved, 1 not recommended or conditional, 3 inconclusive or not run."""
     return {Verdict.APPROVED: 0, Verdict.CONDITIONAL: 1, Verdict.NOT_RECOMMENDED: 1, Verdict.INCONCLUSIVE: 3}[of]

@@ -54,6 +54,9 @@ COLUMNS = MappingProxyType(
         "divergence_ratio": "Trajectory",
     }
 )
+CELLS = MappingProxyType(
+    {"stable": "passes", "unstable": "fails", "mixed": "fails in some replicas", "not run": "not decided or not run"}
+)
 LEDGER = ("ledger_", "jump_steps", "crossing_")
 ENTRIES = ("jump", "work", "quadrature", "engine", "unexplained")
 COUNTED = ("bonds", "fragments", "Å", "ps")  # of one analysis, whose note is printed once
@@ -168,6 +171,8 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
         "audited": lambda models: [run for model in models for run in model.runs if run.ledger is not None],
         "ledger_cells": _ledger_cells,
         "replicated": lambda models: any(group.measurements for model in models for group in model.replicas),
+        "measured": lambda ladder: [each for each in ladder.measurements if math.isfinite(each.value)],
+        "cell": lambda word: CELLS[word],
         "label_together": _label_together,
         "shown_together": lambda group: [each for each in group.measurements if not math.isnan(each.value)],
         "limit_together": lambda group, measurement: _judged_as(group.judged, measurement, words.limit),

@@ -10,7 +10,7 @@ from typing import Any
 
 from mdsuite.agreement import Agreement
 from mdsuite.analysis import Analysis
-from mdsuite.assessment import AssessedReplicas, AssessedRun, Assessment
+from mdsuite.assessment import AssessedLadder, AssessedReplicas, AssessedRun, Assessment
 from mdsuite.examination import Examination
 from mdsuite.judgement.causes import Cause
 from mdsuite.judgement.judge import Judged, Verdict
@@ -36,7 +36,11 @@ def results(assessment: Assessment, output: Path) -> Json:
         ],
         "engine": engines[0] if len(engines) == 1 else list(engines),
         "provenance": provenance(assessment, output),
-        "measurements": [_measurement(each) for of in _measured(assessment) for each in of.measurements],
+        "measurements": [
+            *(_measurement(each) for of in _measured(assessment) for each in of.measurements),
+            *(_measurement(each) for each in _of_ladders(assessment)),
+        ],
+        "envelopes": [_envelope(ladder) for model in assessment.models for ladder in model.ladders],
         "verdicts": [_judged(each) for of in _measured(assessment) for each in of.judged],
         "causes": [_cause(each) for each in _causes(assessment)],
         "preparation": _preparation(assessment.prepared),
@@ -119,6 +123,23 @@ def _measured(assessment: Assessment) -> Iterator[AssessedRun | AssessedReplicas
         yield from model.runs
         yield from model.replicas
     yield from assessment.agreements
+
+
+def _of_ladders(assessment: Assessment) -> Iterator[Measurement]:
+    for model in assessment.models:
+        for ladder in model.ladders:
+            yield from ladder.measurements
+
+
+def _envelope(ladder: AssessedLadder) -> Json:
+    of = ladder.envelope
+    return {
+        "start": ladder.name,
+        "temperatures_K": list(of.temperatures),
+        "timesteps_fs": [1e3 * timestep for timestep in of.timesteps],
+        "outcomes": [list(row) for row in of.words],
+        "safe": None if of.safe is None else [of.safe[0], 1e3 * of.safe[1]],
+    }
 
 
 def _causes(assessment: Assessment) -> Iterator[Cause]:

@@ -196,6 +196,8 @@ def _breaking(run: AssessedRun) -> Iterator[str]:
 
 def recommendations(model: AssessedModel, assessment: Assessment) -> Iterator[str]:
     """What to do, from the criteria that did not pass."""
+    if model.verdict is Verdict.CONDITIONAL:
+        yield from (f"Only as far as it holds: {each}." for each in conditions(model))
     if model.verdict is Verdict.APPROVED:
         yield f"May be used for {scope(assessment)}, for molecules like those tested; anything else is untested."
     for criterion in criteria_of(model):
@@ -271,12 +273,17 @@ def _rerun(model: AssessedModel) -> Iterator[str]:
         yield f"{len(unfinished)} of {len(model.runs)} did not end; the same command takes them up where they stand."
 
 
+def conditions(model: AssessedModel) -> Iterator[str]:
+    """How far a conditional verdict holds."""
+    yield from (f"{ladder.name}: {ladder.envelope.sentence}" for ladder in model.ladders)
+
+
 def conclusion(model: AssessedModel, assessment: Assessment) -> str:
     """One sentence."""
     what = f"{model.card.name} for {scope(assessment)}"
     return {
         Verdict.APPROVED: f"{what}: approved by every criterion of '{assessment.profile.title}' in every trajectory.",
-        Verdict.CONDITIONAL: f"{what}: approved under the conditions above.",
+        Verdict.CONDITIONAL: f"{what}: approved under a condition: {'; '.join(conditions(model))}.",
         Verdict.NOT_RECOMMENDED: f"{what}: not recommended, because of {_culprits(model)}.",
         Verdict.INCONCLUSIVE: f"{what}: not decided by these trajectories; see the recommendations.",
     }[model.verdict]
