@@ -12,13 +12,13 @@ from mdsuite_analysis.ledger.crossing import pairs_crossing
 from mdsuite_analysis.ledger.estimation import Design, Estimate
 from mdsuite_analysis.ledger.residual import Box
 from mdsuite_analysis.ledger.sampling import Sample
-from mdsuite_analysis.ledger.split import Split
+from mdsuite_analysis.ledger.split import SIGNIFICANT, Split
 from mdsuite_analysis.measurement import Measurement
 from mdsuite_analysis.series import Floats
 
 MEV_PER_EV = 1000.0
 SHARES = ("jump", "work", "quadrature", "engine", "precision")
-_SWING = 10.0  # a bounded integrator error swings by about its largest residual over ω Δt
+_SWING = 40.0  # ends of a bounded integrator error differ by less than this many mean |Q|, about one over ω Δt
 
 Bar = tuple[Estimate, float]
 """A sum (eV), and what its interval is widened by on both sides."""
@@ -84,7 +84,7 @@ def attribute(
         return _nothing(reason, confidence)
     bars = _bars(samples, splits, confidence)
     change = _residual_sum(samples) if account.energy_change is None else account.energy_change
-    undefined = _no_share(samples, change)
+    undefined = _no_share(_design(samples, splits), splits, change)
     per_atom = MEV_PER_EV / (account.n_atoms * account.duration)
     absent = "no float64 twin was given"
     rates = [_scaled(f"ledger_{n}", b, per_atom, "meV/atom/ps", confidence, absent) for n, b in bars.items()]
@@ -208,7 +208,12 @@ def _scaled(name: str, bar: Bar, factor: float, unit: str, confidence: float, un
     low, high = estimate.interval(confidence)
     ends = sorted([(low - widened) * factor, (high + widened) * factor])
     return Measurement(
-        name=name, value=estimate.value * factor, unit=unit, ci=(ends[0], ends[1]), confidence=confidence
+        name=name,
+        value=estimate.value * factor,
+        unit=unit,
+        ci=(ends[0], ends[1]),
+        confidence=confidence,
+        note="no kept step jumps; the interval allows for rare jumps that were not kept" if widened else "",
     )
 
 
@@ -233,9 +238,10 @@ def _fraction(name: str, design: Design, part: Floats, whole: Floats, confidence
     return Measurement(name=name, value=value, unit="1", ci=interval, confidence=confidence)
 
 
-def _no_share(samples: Sequence[Sample], change: float) -> str:
+def _no_share(design: Design, splits: Sequence[Split], change: float) -> str:
     """Why there is nothing to take shares of; empty where there is."""
-    swing = _SWING * math.fsum(s.size_sum for s in samples) / sum(s.n_steps for s in samples)
+    size = _SWING * np.abs(_column(splits, "quadrature")) + SIGNIFICANT * _column(splits, "jump_error")
+    swing = float(np.average(size, weights=1.0 / design.inclusion))
     if abs(change) > swing:
         return ""
     return f"the energy changed by {change:.3g} eV, no more than a bounded error of {swing:.3g} eV swings"

@@ -101,7 +101,7 @@ class Design:
         """
         share = 1.0 / self.inclusion
         weight = share * whole
-        value = float(share @ part / weight.sum())
+        value = min(1.0, float(share @ part / weight.sum()))
         if (self.inclusion >= 1.0).all():
             return value, (value, value)
         terms = (1.0 - self.inclusion) * (share * (part - value * whole)) ** 2
@@ -132,4 +132,4 @@ def _wilson(value: float, n: float, quantile: float) -> Interval:
     z2 = quantile**2
     centre = (value + z2 / (2.0 * n)) / (1.0 + z2 / n)
     half = math.sqrt(z2 * (value * (1.0 - value) / n + z2 / (4.0 * n**2))) / (1.0 + z2 / n)
-    return max(0.0, min(value, centre - half)), min(1.0, max(value, centre + half))
+    return max(0.0, float(min(value, centre - half))), min(1.0, float(max(value, centre + half)))

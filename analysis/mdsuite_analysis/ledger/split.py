@@ -67,6 +67,7 @@ _INNER = _NODES[1:-1]
 _SIDES = np.where(_INNER > 0.5, -1.0, 1.0)  # inwards
 _SHORTEST, _LONGEST = 1e-4, 1.0  # stretches, in steps
 _WITHIN = 0.09  # up to here they end before the next point; longer ones reach out of the step, on both sides
+_BRIEF = 0.01  # shorter ones do not straddle five jumps of one size, and so agree on work that is none
 _MOST_REPEATS, _MOST_SHORTENED = 2, 2
 _BISECTIONS = 6
 _SMALLEST_PART = 0.02  # of a jump made of many, sits at one point
@@ -170,7 +171,8 @@ class _Path:
 class _Stretches:
     """D + G, averaged over stretches from the inner points on, and a smooth curve through these averages.
 
-    The curve is a parabola; a line where the stretches reach beyond the step.
+    The curve is a parabola; a constant where the stretches reach beyond the step, for a jump there that several of
+    them have in common would be a slope.
 
     Attributes
     ----------
@@ -189,7 +191,7 @@ class _Stretches:
 
     @property
     def _basis(self) -> Floats:
-        degree = 2 if np.abs(self.lengths).max() <= _WITHIN else 1
+        degree = 2 if np.abs(self.lengths).max() <= _WITHIN else 0
         return np.asarray(legvander(2.0 * (_INNER + 0.5 * self.lengths) - 1.0, degree), dtype=np.float64)
 
     @property
@@ -319,7 +321,8 @@ def _rounding(start: Configuration, *ends: Evaluation) -> float:
     """Standard deviation of an energy from float64 arithmetic: of its own digits, and of the positions'."""
     energy = max(abs(float(end.energy)) for end in ends)
     positions = max(float(np.linalg.norm(np.asarray(end.forces) * start.positions)) for end in ends)
-    return float(np.finfo(np.float64).eps) * (8.0 * energy + positions)
+    double = np.finfo(np.float64)
+    return float(double.eps * (8.0 * energy + positions) + double.tiny)
 
 
 def _shares(path: _Path, ends: tuple[Evaluation, Evaluation], noise: float) -> Shares:
@@ -331,7 +334,7 @@ def _shares(path: _Path, ends: tuple[Evaluation, Evaluation], noise: float) -> S
     quadrature = 0.5 * float(power[0] + power[-1]) - float(_WEIGHTS @ power)
     force_step = float(np.abs(_UNFOLLOWED @ power).max())
     quadrature_error = _WORST_STEP * force_step + float(np.finfo(np.float64).eps) * float(np.abs(power).max())
-    work, work_error = _work(path, points[1:-1], noise, float(np.abs(_CURVATURE @ power).max()))
+    work, work_error = _work(path, points[1:-1], noise, _curvature(power))
     jump = _residual(points[0], points[-1]) - work - quadrature
     jump_error = math.hypot(math.sqrt(2.0) * noise, work_error, quadrature_error)
     if abs(jump) > SIGNIFICANT * jump_error and not _sits_at_a_point(jump, path, points, work):
@@ -345,6 +348,11 @@ def _shares(path: _Path, ends: tuple[Evaluation, Evaluation], noise: float) -> S
         quadrature_error=quadrature_error,
         force_step=force_step,
     )
+
+
+def _curvature(power: Floats) -> float:
+    """The largest of G, eV; not less than a ten-thousandth of G, which no step of a real potential is below."""
+    return max(float(np.abs(_CURVATURE @ power).max()), 1e-4 * float(np.abs(power).max()))
 
 
 def _unknown() -> Shares:
@@ -361,11 +369,13 @@ def _work(path: _Path, inner: list[_Point], noise: float, curvature: float) -> t
     h = _clipped(float(np.cbrt(12.0 * noise / max(curvature, noise))))
     best = _work_by(path, inner, h, noise, curvature)
     for _ in range(_MOST_SHORTENED):
-        if best.settled:
+        if best.settled and (h < _BRIEF or abs(best.value) < SIGNIFICANT * best.error):
             break
         as_rough = math.sqrt(2.0) * noise / best.error  # so short that rounding is as large as what was seen
         h = _clipped(min(h / 5.0, math.sqrt(h * as_rough)))
-        best = min(best, _work_by(path, inner, h, noise, curvature), key=lambda work: work.error)
+        shorter = _work_by(path, inner, h, noise, curvature)
+        apart = abs(shorter.value - best.value) > SIGNIFICANT * math.hypot(shorter.error, best.error)
+        best = shorter if apart or shorter.error < best.error else best
     return best.value, best.error
 
 
@@ -373,14 +383,16 @@ def _clipped(h: float) -> float:
     return min(max(h, _SHORTEST), _LONGEST)
 
 
-def _work_by(path: _Path, inner: list[_Point], h: float, noise: float, curvature: float) -> tuple[float, float, bool]:
-    """W and its error from stretches of length `h`, and whether these agree."""
+def _work_by(path: _Path, inner: list[_Point], h: float, noise: float, curvature: float) -> _Work:
+    """W from stretches of length `h`."""
     truncation = h**2 * curvature / 12.0
     rounding = math.sqrt(2.0) * noise / h
     tolerance = SIGNIFICANT * rounding + truncation
     lengths = h * (_SIDES if h <= _WITHIN else -_SIDES)
     powers = np.array([_power(path, point, length) for point, length in zip(inner, lengths, strict=True)])
-    stretches = _without_jumps(path, inner, _Stretches(lengths=lengths, powers=powers), tolerance)
+    stretches = _Stretches(lengths=lengths, powers=powers)
+    if h <= _WITHIN:  # longer ones overlap, and a jump that most of them straddle would draw the others after it
+        stretches = _without_jumps(path, inner, stretches, tolerance)
     scatter = float(np.linalg.norm(stretches.misfit)) / math.sqrt(2.0)  # five powers less three coefficients
     error = math.hypot(max(scatter, rounding) / math.sqrt(5.0), truncation)
     return _Work(value=stretches.mean, error=error, settled=stretches.agree(tolerance))
@@ -410,7 +422,7 @@ def _without_jumps(path: _Path, inner: list[_Point], stretches: _Stretches, tole
 def _sits_at_a_point(jump: float, path: _Path, points: list[_Point], work: float) -> bool:
     """Whether what looks like a jump of E keeps its size in ever shorter intervals.
 
-    What a step of F leaves in a residual shrinks with the interval, and is at most the step times its length.
+    What a step of F leaves in a residual shrinks with the interval, and is at most half the step times its length.
     """
     intervals = list(pairwise(points))
     for _ in range(_BISECTIONS + 1):
@@ -418,4 +430,4 @@ def _sits_at_a_point(jump: float, path: _Path, points: list[_Point], work: float
         middle = path.point(0.5 * (a.s + b.s))
         intervals = [(a, middle), (middle, b)]
     excess = abs(_residual(a, b) - work * (b.s - a.s))
-    return excess > max(abs(b.power - a.power) * (b.s - a.s), _SMALLEST_PART * abs(jump))
+    return excess > max(0.5 * abs(b.power - a.power) * (b.s - a.s), _SMALLEST_PART * abs(jump))
