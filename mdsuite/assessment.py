@@ -5,31 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from mdsuite.agreement import Agreement, agreements
+from mdsuite.campaign import Campaign, Preparation
 from mdsuite.engines.kinds import engine_kind
+from mdsuite.examination import GATES, Examination, Subject, Told, examine
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
-from mdsuite.judgement.causes import Cause
-from mdsuite.judgement.criteria import HORIZON, Criterion, Profile
+from mdsuite.judgement.causes import Cause, together
+from mdsuite.judgement.criteria import HORIZON, Criterion, Profile, read_profile
 from mdsuite.judgement.drift_causes import drift_causes
 from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict, worst
+from mdsuite.judgement.surface import Evidence, wrong_potential
 from mdsuite.ledger import Ledger, Ledgers
 from mdsuite.measuring import POOLED, of_bonds, of_energies
-from mdsuite.plan import Plan
+from mdsuite.plan import FOREIGN, Plan, read_structures
 from mdsuite.preparation import Prepared
 from mdsuite.replication import Replicate, measure_replicas, missing_time
 from mdsuite.run import Run
 from mdsuite_analysis.convergence import timestep_order
 from mdsuite_analysis.drift import steps_completed
 from mdsuite_analysis.failure import Failure, first_failure
+from mdsuite_analysis.heat import heat
+from mdsuite_analysis.kinetic import kinetic_distribution
 from mdsuite_analysis.measurement import Measurement, about
+from mdsuite_analysis.momentum import angular_momentum_drift, momentum_drift
 from mdsuite_analysis.potential import Configuration
 from mdsuite_analysis.read import read_energies, read_frames, universe
-from mdsuite_analysis.series import EnergySeries
+from mdsuite_analysis.series import EnergySeries, Frames
 from mdsuite_analysis.survival import Envelope, envelope
 from mdsuite_analysis.temperature import species_temperatures
 from mdsuite_driver.models.protocol import ModelCard
+
+TWIN = "prepared"
+"""Folder of a campaign's prepared twin."""
+
+EQUILIBRATED = 1.0  # ps, of the twin
+HOT = 1.5
+"""Times the target, above which it is measured where the heat came from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,12 +147,18 @@ class AssessedModel:
     replicas: tuple[AssessedReplicas, ...]
     causes: tuple[Cause, ...] = ()
     ladders: tuple[AssessedLadder, ...] = ()
+    examination: Examination | None = None
 
     @property
     def judged(self) -> tuple[Judged, ...]:
         """Every verdict on every run, and on replicas together."""
         of_runs = tuple(each for run in self.runs for each in run.judged)
-        return (*of_runs, *(each for group in self.replicas for each in group.judged))
+        return (*of_runs, *(each for group in self.replicas for each in group.judged), *self.gates)
+
+    @property
+    def gates(self) -> tuple[Judged, ...]:
+        """Verdicts of the static checks."""
+        return () if self.examination is None else self.examination.judged
 
     @property
     def verdict(self) -> Verdict:
@@ -146,7 +166,7 @@ class AssessedModel:
         if not self.replicas:
             return verdict(self.judged)
         first = self.replicas[0].rung
-        asked = [each for group in self.replicas if group.rung == first for each in group.every]
+        asked = [*self.gates, *(each for group in self.replicas if group.rung == first for each in group.every)]
         here = verdict(asked)
         elsewhere = [group.verdict for group in self.replicas if group.rung != first]
         if here is Verdict.APPROVED and any(each is not Verdict.APPROVED for each in elsewhere):
@@ -156,13 +176,17 @@ class AssessedModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """A campaign, measured and judged."""
+    """A campaign, measured and judged.
+
+    twin : the same from prepared starts, of what was hot
+    """
 
     plan: Plan
     profile: Profile
     models: tuple[AssessedModel, ...]
     prepared: Prepared
     agreements: tuple[Agreement, ...] = ()
+    twin: Assessment | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -182,6 +206,7 @@ def assess(
     endings: Mapping[str, Ending],
     profile: Profile,
     prepared: Prepared,
+    examinations: Mapping[str, Examination] = MappingProxyType({}),
     *,
     each_run: bool = True,
 ) -> Assessment:
@@ -195,16 +220,49 @@ def assess(
                 _assess_run(plan, run, plan.folder(output, run), endings[run.id], profile) for run in runs if each_run
             ]
             groups = [_assess_replicas(group, profile, campaign.horizon_ps) for group in _grouped(assessed)]
-            replicas = tuple(_audited(plan, output, group, ledgers, card) for group in groups)
-            models.append(_assess_model(card, replicas, ledgers))
+            audited = [_audited(plan, output, group, ledgers, card) for group in groups]
+            replicas = tuple(_warmed(group, ledgers) for group in audited)
+            models.append(_assess_model(card, replicas, ledgers, examinations.get(card.sha256)))
     compared = agreements(plan, output, endings)
     return Assessment(plan=plan, profile=profile, models=tuple(models), prepared=prepared, agreements=compared)
 
 
+def prepared_twin(assessment: Assessment) -> Campaign | None:
+    """One replica of what was hot, from a start that the model itself has relaxed and a thermostat has warmed.
+
+    None where nothing was hot, or the campaign was prepared itself, or nobody can relax its model.
+    """
+    campaign = assessment.plan.campaign
+    hot = [each.run for each in assessment.runs if _hot(each) and each.run.native is None]
+    served = [run for run in hot if not run.model.startswith(FOREIGN)]
+    if campaign.preparation.asked or not served:
+        return None
+    named = {structure.name: structure.source for structure in read_structures(campaign)}
+    dynamics = campaign.dynamics
+    return campaign.model_copy(
+        update={
+            "engine": [served[0].engine],
+            "models": list(dict.fromkeys(run.model for run in served)),
+            "structures": list(dict.fromkeys(named[run.structure] for run in served)),
+            "check": False,
+            "preparation": Preparation(relax=True, equilibrate_ps=min(EQUILIBRATED, dynamics.time_ps)),
+            "dynamics": dynamics.model_copy(
+                update={
+                    "replicas": 1,
+                    "velocities": "maxwell",
+                    "temperature_K": dynamics.temperature_K[:1],
+                    "timestep_fs": dynamics.timestep_fs[:1],
+                }
+            ),
+        }
+    )
+
+
 def _assess_run(plan: Plan, run: Run, folder: Path, ending: Ending, profile: Profile) -> AssessedRun:
     energies = read_energies(folder) if ending.steps else None
+    frames = read_frames(folder) if ending.steps and ending.status in (Status.DONE, Status.UNSTABLE) else None
     subject = _subject(run)
-    measured = (*_measure_energies(run, ending, energies), *_measure_species(run, folder, ending))
+    measured = (*_measure_energies(run, ending, energies), *_measure_frames(run, frames, energies, ending))
     integrity, unmeasured = _measure_integrity(folder, ending)
     by_name = {each.name: about(each, **subject) for each in (*measured, *integrity)}
     judged = tuple(
@@ -221,19 +279,65 @@ def _assess_run(plan: Plan, run: Run, folder: Path, ending: Ending, profile: Pro
         unmeasured=unmeasured,
         engine=engine_kind(run.engine).title if len(plan.campaign.engine) > 1 else "",
         rung=_rung(plan, run),
-        failure=_failure(run, folder, ending, energies),
+        failure=_failure(run, frames, energies),
     )
 
 
-def _assess_model(card: ModelCard, replicas: tuple[AssessedReplicas, ...], ledgers: Ledgers) -> AssessedModel:
+def examine_models(plan: Plan, profile: Profile, output: Path, told: Told) -> dict[str, Examination]:
+    """The gates of a profile, for each model that can be asked outside an engine, on the first structure."""
+    campaign = plan.campaign
+    if not (profile.gates and campaign.check):
+        return {}
+    gates, structures = read_profile(profile.gates), read_structures(campaign)[:1]
+    asked = {run.model_sha256: run.model for run in plan.runs if run.native is None}
+    return {
+        card.sha256: examine(
+            Subject(source=asked[card.sha256], card=card, trust=campaign.trust, threads=campaign.threads),
+            structures,
+            gates,
+            output / "static",
+            names=GATES,
+            told=told,
+        )
+        for card in plan.cards
+        if card.sha256 in asked and not asked[card.sha256].startswith(FOREIGN)
+    }
+
+
+def _assess_model(
+    card: ModelCard, replicas: tuple[AssessedReplicas, ...], ledgers: Ledgers, examination: Examination | None
+) -> AssessedModel:
     runs = tuple(run for group in replicas for run in group.runs)
     found = [_named(run.ledger.measurements) for run in runs if run.ledger is not None and run.ledger.measurements]
     causes: list[Cause] = []
     if found:
         asked = next(run.run for run in runs if run.ledger is not None and run.ledger.measurements)
         causes = drift_causes(found, repeatable=ledgers.repeatable(asked))
+    static = () if examination is None else examination.causes
+    wrong = wrong_potential([_evidence(run) for group in replicas if _conserves(group) for run in group.runs])
+    causes += [] if wrong is None else [wrong]
     return AssessedModel(
-        card=card, runs=runs, replicas=replicas, causes=tuple(causes), ladders=tuple(_ladders(replicas))
+        card=card,
+        runs=runs,
+        replicas=replicas,
+        causes=tuple(together([*causes, *static])),
+        ladders=tuple(_ladders(replicas)),
+        examination=examination,
+    )
+
+
+def _conserves(group: AssessedReplicas) -> bool:
+    """Whether the drift of replicas was judged, and has passed."""
+    drifts = [each for each in group.every if each.criterion.measurement in POOLED]
+    return bool(drifts) and all(each.outcome is Outcome.PASS for each in drifts)
+
+
+def _evidence(each: AssessedRun) -> Evidence:
+    return Evidence(
+        name=f"{each.run.structure}, replica {each.run.replica}",
+        temperature=each.run.temperature,
+        judged=each.judged,
+        measurements=each.measurements,
     )
 
 
@@ -290,6 +394,32 @@ def _audited(plan: Plan, output: Path, group: AssessedReplicas, ledgers: Ledgers
         measured = tuple(about(one, **_subject(each.run)) for one in ledger.measurements)
         runs.append(replace(each, ledger=ledger, measurements=(*each.measurements, *measured)))
     return replace(group, runs=tuple(runs))
+
+
+def _warmed(group: AssessedReplicas, ledgers: Ledgers) -> AssessedReplicas:
+    """With what has heated each run that is hot: strain of its start, drift, or a potential that melts it."""
+    return replace(group, runs=tuple(_heated(each, ledgers) if _hot(each) else each for each in group.runs))
+
+
+def _hot(each: AssessedRun) -> bool:
+    temperature = each.measured("temperature_mean")
+    return not each.run.thermostat and temperature is not None and temperature.value > HOT * each.run.temperature
+
+
+def _heated(each: AssessedRun, ledgers: Ledgers) -> AssessedRun:
+    run, start = each.run, each.run.start
+    if each.energies is None:
+        return each
+    known = run.native is None and not run.model.startswith(FOREIGN)
+    measured = heat(
+        each.energies,
+        temperature=run.temperature,
+        dof=start.n_dof,
+        springs=None if any(start.pbc) else max(1, 3 * start.n_atoms - 6),
+        relaxed_energy=ledgers.relaxed_energy(run) if known else None,
+    )
+    found = (about(one, **_subject(run)) for one in measured)
+    return replace(each, measurements=(*each.measurements, *found))
 
 
 def _grouped(runs: Iterable[AssessedRun]) -> list[list[AssessedRun]]:
@@ -357,22 +487,29 @@ def _subject(run: Run) -> dict[str, str]:
     }
 
 
-def _failure(run: Run, folder: Path, ending: Ending, energies: EnergySeries | None) -> Failure | None:
+def _failure(run: Run, frames: Frames | None, energies: EnergySeries | None) -> Failure | None:
     """What failed first in what a run has recorded."""
-    if energies is None or ending.status not in (Status.DONE, Status.UNSTABLE):
+    if energies is None or frames is None:
         return None
     start = run.start
     frame = Configuration(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)
-    frames = read_frames(folder)
     return first_failure(energies, frames, frame, temperature=run.temperature, dof=start.n_dof)
 
 
-def _measure_species(run: Run, folder: Path, ending: Ending) -> list[Measurement]:
-    """Temperatures of the elements, of a run that a thermostat should have brought to one."""
-    if not run.thermostat or ending.status is not Status.DONE:
-        return []
+def _measure_frames(
+    run: Run, frames: Frames | None, energies: EnergySeries | None, ending: Ending
+) -> Iterator[Measurement]:
+    """Momenta in NVE; under a thermostat, whether it has brought all to one temperature with its fluctuations."""
+    if frames is None or energies is None or ending.status is not Status.DONE:
+        return
     start = run.start
-    return species_temperatures(read_frames(folder).velocities, start.masses, start.numbers, at_rest=start.at_rest)
+    if run.thermostat:
+        yield from species_temperatures(frames.velocities, start.masses, start.numbers, at_rest=start.at_rest)
+        yield from kinetic_distribution(energies, temperature=run.temperature, dof=start.n_dof, canonical=True)
+        return
+    yield momentum_drift(frames, start.masses)
+    if not any(start.pbc):
+        yield angular_momentum_drift(frames, start.masses)
 
 
 def _measure_energies(run: Run, ending: Ending, energies: EnergySeries | None) -> Iterator[Measurement]:

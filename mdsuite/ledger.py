@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from ase import Atoms
 
 from mdsuite.engines.recording import recorded_steps
 from mdsuite.execution.session import NoEvaluationError, Session
-from mdsuite.files import write_json
+from mdsuite.kept import Key, keep, read_kept
 from mdsuite.plan import FOREIGN
+from mdsuite.relaxation import relax
 from mdsuite.run import Coupling, Run
 from mdsuite_analysis.ledger.attribution import Account, attribute, crossings
 from mdsuite_analysis.ledger.merging import merged
@@ -36,6 +36,7 @@ KEPT = 160
 
 NOISE_STEPS = 8
 REPEATS = 5
+RELAXED = 0.05  # eV/Å, of the largest force; the energy is then known to far less than a kelvin for each atom
 SINGLE = 1e-5  # relative; sums in another order differ by less, in single precision too
 FLUSH = 0.5  # Å, by which every atom is moved so that no neighbour list of before can be taken for a new one
 
@@ -73,8 +74,9 @@ class Ledgers:
     def of(self, run: Run, folder: Path, cutoff: float | None) -> Ledger:
         """That of what a run has recorded; `cutoff` (Å) is that of its model, if it is known."""
         kept = folder / "ledger.json"
-        if kept.exists() and (content := json.loads(kept.read_text()))["key"] == _key(run, folder):
-            return Ledger(measurements=tuple(_restored(each) for each in content["measurements"]))
+        known = read_kept(kept, _key(run, folder))
+        if known is not None:
+            return Ledger(measurements=tuple(known))
         samples = read_ledger(folder)
         if run.native is not None or not samples:
             return Ledger(unmeasured="nothing was recorded of it, as in an engine with a potential of its own")
@@ -86,7 +88,7 @@ class Ledgers:
             measured = _measure(run, folder, merged(samples, KEPT, seed=int(run.id, 16)), self._session(run), cutoff)
         except NoEvaluationError as error:
             return Ledger(unmeasured=f"a recorded step could not be evaluated again: {error}")
-        write_json(kept, {"key": _key(run, folder), "measurements": [_plain(each) for each in measured]})
+        keep(kept, _key(run, folder), measured)
         return Ledger(measurements=tuple(measured))
 
     def repeatable(self, run: Run) -> bool:
@@ -97,6 +99,16 @@ class Ledgers:
         spread = max(float(np.abs(each - answers[0]).max()) for each in answers)
         return spread <= SINGLE * max(float(np.abs(answers[0]).max()), 1.0)
 
+    def relaxed_energy(self, run: Run) -> float | None:
+        """The potential energy (eV) of a run's start at the nearest minimum of its model; None where none is found."""
+        start = run.start
+        atoms = Atoms(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)
+        try:
+            found = relax(self._session(run), atoms, RELAXED)
+        except NoEvaluationError:
+            return None
+        return found.after if found.converged else None
+
     def _session(self, run: Run) -> Session:
         if run.model not in self._sessions:
             coupling = Coupling(max_force=1e90)  # whatever the model answers is of interest
@@ -105,7 +117,7 @@ class Ledgers:
         return self._sessions[run.model]
 
 
-def _key(run: Run, folder: Path) -> list[object]:
+def _key(run: Run, folder: Path) -> Key:
     return [VERSION, run.id, recorded_steps(folder), KEPT]
 
 
@@ -151,26 +163,3 @@ def _account(run: Run, energies: EnergySeries, frames: Frames) -> Account:
 
 def _change(energies: EnergySeries) -> float:
     return float(energies.total_energy[-1] - energies.total_energy[0])
-
-
-def _plain(measurement: Measurement) -> dict[str, object]:
-    """As JSON takes it: what is not finite is null."""
-    content = {f.name: getattr(measurement, f.name) for f in fields(measurement)}
-    content["subject"] = dict(measurement.subject)
-    content["value"] = _number(measurement.value)
-    content["ci"] = None if measurement.ci is None else [_number(bound) for bound in measurement.ci]
-    return content
-
-
-def _restored(content: Mapping[str, object]) -> Measurement:
-    facts = dict(content)
-    value, interval = facts.pop("value"), facts.pop("ci")
-    return Measurement(**{**facts, "value": _float(value), "ci": interval and tuple(map(_float, interval))})  # type: ignore[arg-type, call-overload]
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _float(value: object) -> float:
-    return math.nan if value is None else float(value)  # type: ignore[arg-type]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase.calculators.calculator import Calculator, all_changes
-from ase.optimize import FIRE
 
 from mdsuite.campaign import Campaign
 from mdsuite.errors import InputError
@@ -19,11 +17,9 @@ from mdsuite.execution.session import NoEvaluationError, Session
 from mdsuite.execution.supervise import Outcome, Status
 from mdsuite.files import write_json
 from mdsuite.plan import PREPARATION, Plan, Structure, claim, make_plan, read_structures, served_sources
-from mdsuite.run import Coupling, Run, Start
-from mdsuite_analysis.potential import Configuration
+from mdsuite.relaxation import relax
+from mdsuite.run import Coupling, FloatArray, Run, Start
 from mdsuite_analysis.read import read_frames
-
-MOST_STEPS = 1000
 
 Endings = Mapping[str, Outcome]
 CarryOut = Callable[[Plan, Path], Endings]
@@ -154,46 +150,19 @@ def _relaxed(
     return replace(structure, atoms=relaxed), Relaxation(**content)
 
 
-def _relax(potential: Session, model: str, structure: Structure, max_force: float) -> tuple[Relaxation, Any]:
-    atoms = structure.atoms.copy()
-    atoms.calc = _Calculator(potential)
+def _relax(potential: Session, model: str, structure: Structure, max_force: float) -> tuple[Relaxation, FloatArray]:
     try:
-        before = float(atoms.get_potential_energy())
-        optimizer = FIRE(atoms, logfile=None)
-        converged = optimizer.run(fmax=max_force, steps=MOST_STEPS)
-        left = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
-        after = float(atoms.get_potential_energy())
+        found = relax(potential, structure.atoms, max_force)
     except NoEvaluationError as error:
         raise InputError(f"{structure.name} cannot be relaxed with {model}: {error}") from error
-    moved = atoms.positions - structure.atoms.positions
+    moved = found.positions - structure.atoms.positions
     relaxation = Relaxation(
         model=model,
         structure=structure.name,
-        released=before - after,
+        released=found.before - found.after,
         moved=float(np.sqrt((moved**2).sum(axis=1).mean())),
-        largest_force=left,
-        n_steps=int(optimizer.nsteps),
-        reason="" if converged else f"not converged after {MOST_STEPS} steps",
+        largest_force=found.largest_force,
+        n_steps=found.n_steps,
+        reason="" if found.converged else f"not converged after {found.n_steps} steps",
     )
-    return relaxation, np.array(atoms.positions)
-
-
-class _Calculator(Calculator):  # type: ignore[misc]  # ase is untyped
-    """A potential for ASE's optimizers."""
-
-    implemented_properties: Sequence[str] = ("energy", "forces")
-
-    def __init__(self, potential: Session) -> None:
-        super().__init__()
-        self._potential = potential
-
-    def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
-        """Ask the driver."""
-        super().calculate(atoms, properties, system_changes)
-        pbc = (bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2]))
-        said = self._potential(
-            Configuration(
-                numbers=np.asarray(atoms.numbers), positions=np.array(atoms.positions), cell=atoms.cell[:], pbc=pbc
-            )
-        )
-        self.results = {"energy": said.energy, "forces": said.forces}
+    return relaxation, found.positions

@@ -64,7 +64,8 @@ def measure_replicas(replicas: Sequence[Replicate], drift: Measurement | None) -
     lasted = [each.lasted for each in replicas]
     yield survival_probability(lasted, run.duration)
     yield failure_rate(lasted)
-    yield time_to_failure(lasted)
+    median = time_to_failure(lasted)
+    yield from () if math.isnan(median.value) else (median,)
 
 
 def _drifts(replicas: Sequence[Replicate]) -> list[Measurement]:

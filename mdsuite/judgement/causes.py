@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 CUTOFF_DISCONTINUITY = "cutoff_discontinuity"
@@ -61,3 +61,21 @@ class Cause:
     evidence: tuple[str, ...]
     remedy: str
     sentence: str
+
+
+def together(causes: Sequence[Cause]) -> list[Cause]:
+    """Each cause once, with all of its evidence; the first to name it has the first word."""
+    merged: dict[str, Cause] = {}
+    for each in causes:
+        known = merged.get(each.name)
+        merged[each.name] = (
+            each
+            if known is None
+            else replace(
+                known,
+                share=each.share if known.share is None else known.share,
+                evidence=tuple(dict.fromkeys((*known.evidence, *each.evidence))),
+                sentence=f"{known.sentence}; {each.sentence}",
+            )
+        )
+    return list(merged.values())

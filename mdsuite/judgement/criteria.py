@@ -31,6 +31,7 @@ class _Entry(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
     title: str
+    gates: str = ""
     criteria: list[_Entry]
 
 
@@ -53,11 +54,15 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A named set of criteria."""
+    """A named set of criteria.
+
+    gates : the profile of static checks that a model must pass too, or ""
+    """
 
     name: str
     title: str
     criteria: tuple[Criterion, ...]
+    gates: str = ""
 
 
 def profiles() -> dict[str, Path]:
@@ -76,4 +81,5 @@ def read_profile(name: str) -> Profile:
         content = _File.model_validate(tomllib.loads(file.read_text()))
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         raise InputError(f"{file} is not a profile of criteria: {error}") from error
-    return Profile(file.stem, content.title, tuple(Criterion(**entry.model_dump()) for entry in content.criteria))
+    criteria = tuple(Criterion(**entry.model_dump()) for entry in content.criteria)
+    return Profile(file.stem, content.title, criteria, content.gates)

@@ -157,6 +157,8 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
         "dynamics": assessment.plan.campaign.dynamics,
         "number": words.number,
         "released_per_atom": lambda relaxation: 1e3 * relaxation.released / _n_atoms(assessment, relaxation.structure),
+        "twin": assessment.twin,
+        "released": lambda run: _released(assessment, run),
         "energies_drawn": energies_drawn,
         "completed": lambda model: sum(run.ending.status is Status.DONE for run in model.runs),
         "rows": rows,
@@ -170,6 +172,11 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
         "outcome_of": lambda run, measurement: _judged_as(run.judged, measurement, lambda each: each.outcome.upper()),
         "audited": lambda models: [run for model in models for run in model.runs if run.ledger is not None],
         "ledger_cells": _ledger_cells,
+        "passed_gates": lambda model: len(outcomes_of(model.gates, Outcome.PASS)),
+        "failed_gates": lambda model: [each for each in model.gates if each.outcome is not Outcome.PASS],
+        "named": lambda each: _subject(each.measurement),
+        "limit": words.limit,
+        "ungated": _ungated(assessment),
         "replicated": lambda models: any(group.measurements for model in models for group in model.replicas),
         "measured": lambda ladder: [each for each in ladder.measurements if math.isfinite(each.value)],
         "cell": lambda word: CELLS[word],
@@ -200,6 +207,22 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
     }
 
 
+def _released(assessment: Assessment, run: AssessedRun) -> float:
+    """The potential energy (eV) that the start of a prepared run lost when it was relaxed."""
+    relaxations = () if assessment.twin is None else assessment.twin.prepared.relaxations
+    found = (each for each in relaxations if (each.model, each.structure) == (run.run.model_name, run.run.structure))
+    return next((each.released for each in found), math.nan)
+
+
+def _ungated(assessment: Assessment) -> str:
+    """Why a model was not checked statically."""
+    if not assessment.profile.gates:
+        return f"the criteria '{assessment.profile.title}' do not ask for them"
+    if not assessment.plan.campaign.check:
+        return "--no-check was asked for"
+    return "the model cannot be asked outside its engine"
+
+
 def _n_atoms(assessment: Assessment, structure: str) -> int:
     return next(run.start.n_atoms for run in assessment.plan.runs if run.structure == structure)
 
@@ -208,6 +231,8 @@ def rows(model: AssessedModel) -> Iterator[Row]:
     """The validation results table of a model."""
     for criterion in words.criteria_of(model):
         judged = [each for each in model.judged if each.criterion is criterion]
+        if judged[0] in model.gates:
+            continue
         yield Row(
             label=criterion.label,
             limit=words.limit(judged[0]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from mdsuite.agreement import Agreement
 from mdsuite.analysis import Analysis
 from mdsuite.assessment import AssessedLadder, AssessedReplicas, AssessedRun, Assessment
-from mdsuite.examination import Examination
+from mdsuite.examination import Examination, Examined
 from mdsuite.judgement.causes import Cause
 from mdsuite.judgement.judge import Judged, Verdict
 from mdsuite.preparation import Prepared
@@ -24,7 +25,7 @@ Json = dict[str, Any]  # whatever json can hold
 
 
 def results(assessment: Assessment, output: Path) -> Json:
-    """The content of results.json; a number that is not finite is null."""
+    """The content of results.json; what is no number is null, and infinity the largest number there is."""
     names = [model.card.name for model in assessment.models]
     engines = assessment.plan.campaign.engine
     return {
@@ -44,6 +45,7 @@ def results(assessment: Assessment, output: Path) -> Json:
         "verdicts": [_judged(each) for of in _measured(assessment) for each in of.judged],
         "causes": [_cause(each) for each in _causes(assessment)],
         "preparation": _preparation(assessment.prepared),
+        "prepared_twin": _twin(assessment.twin),
         "runs": [
             {
                 "id": each.run.id,
@@ -62,6 +64,16 @@ def results(assessment: Assessment, output: Path) -> Json:
             }
             for each in assessment.runs
         ],
+    }
+
+
+def _twin(twin: Assessment | None) -> Json | None:
+    if twin is None:
+        return None
+    return {
+        "verdict": twin.verdict,
+        "preparation": _preparation(twin.prepared),
+        "runs": [{"id": each.run.id, "structure": each.run.structure, "verdict": each.verdict} for each in twin.runs],
     }
 
 
@@ -118,8 +130,9 @@ def _model(card: ModelCard, verdict: Verdict) -> Json:
     }
 
 
-def _measured(assessment: Assessment) -> Iterator[AssessedRun | AssessedReplicas | Agreement]:
+def _measured(assessment: Assessment) -> Iterator[Examined | AssessedRun | AssessedReplicas | Agreement]:
     for model in assessment.models:
+        yield from () if model.examination is None else model.examination.examined
         yield from model.runs
         yield from model.replicas
     yield from assessment.agreements
@@ -186,4 +199,7 @@ def _judged(judged: Judged) -> Json:
 
 
 def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    """As JSON takes it: infinity is the largest number there is, and what is no number is null."""
+    if math.isnan(value):
+        return None
+    return float(value) if math.isfinite(value) else math.copysign(sys.float_info.max, value)

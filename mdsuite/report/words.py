@@ -175,12 +175,30 @@ def _temperature(run: AssessedRun) -> Iterator[str]:
             f"by {number(kinetic)} eV, total energy by {number(total)} eV. A start below thermal equilibrium, such as "
             "a relaxed structure, gives this: start from a thermal structure to test the target temperature."
         )
+    elif temperature.value > HEATED * run.run.temperature and run.measured("heat_from_strain") is not None:
+        yield _heat(run, temperature)
     elif temperature.value > HEATED * run.run.temperature:
         yield (
             f"the temperature began at {began} K and its mean is {number(temperature.value)} K; kinetic energy changed "
             f"by {number(kinetic)} eV from the first to the last step, of which {number(total)} eV are change of the "
             f"total energy and {number(kinetic - total)} eV came out of the potential energy."
         )
+
+
+def _heat(run: AssessedRun, temperature: Measurement) -> str:
+    """Where a run that is hot has its heat from."""
+    parts = [
+        f"{quantity(run.measured(name), sign=True)} {words}"
+        for name, words in (
+            ("heat_from_strain", "from the strain of the start frame"),
+            ("heat_from_drift", "from the drift of the total energy"),
+            ("heat_from_structure", "from potential energy below that of the relaxed start: it melts or reacts"),
+        )
+    ]
+    return (
+        f"the mean temperature is {number(temperature.value)} K where {run.run.temperature:g} K were asked for: "
+        f"{'; '.join(parts)}."
+    )
 
 
 def _breaking(run: AssessedRun) -> Iterator[str]:
@@ -206,7 +224,21 @@ def recommendations(model: AssessedModel, assessment: Assessment) -> Iterator[st
             yield f"{criterion.label}: {criterion.remedy}."
         if model.verdict is Verdict.INCONCLUSIVE:
             yield from _more_time(model, outcomes_of(judged, Outcome.INCONCLUSIVE))
+    if assessment.twin is not None:
+        yield from _prepared(model, assessment.twin)
     yield from _rerun(model)
+
+
+def _prepared(model: AssessedModel, twin: Assessment) -> Iterator[str]:
+    """What a prepared start has shown."""
+    for run in twin.runs:
+        if run.run.model_sha256 != model.card.sha256:
+            continue
+        who = f"{run.run.structure} from a prepared start"
+        if run.verdict is Verdict.APPROVED:
+            yield f"{who}: every criterion is met; prepare it (--relax --equilibrate-ps 1)."
+        else:
+            yield f"{who}: {run.verdict}, so the strain of the start frame was not all of it."
 
 
 def more_time(judged: Sequence[Judged], duration: float) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""The checks checked: every defect of the zoo must be found, and no clean twin may be suspected."""
