@@ -22,7 +22,7 @@ from mdsuite.ledger import Ledger, Ledgers
 from mdsuite.measuring import POOLED, of_bonds, of_energies
 from mdsuite.plan import FOREIGN, Plan, read_structures
 from mdsuite.preparation import Prepared
-from mdsuite.replication import Replicate, measure_replicas, missing_time
+from mdsuite.replication import CONFIDENCE, Replicate, measure_replicas, missing_time
 from mdsuite.run import Run
 from mdsuite_analysis.convergence import timestep_order
 from mdsuite_analysis.drift import steps_completed
@@ -207,10 +207,15 @@ def assess(
     profile: Profile,
     prepared: Prepared,
     examinations: Mapping[str, Examination] = MappingProxyType({}),
+    confidences: Mapping[str, float] = MappingProxyType({}),
     *,
     each_run: bool = True,
 ) -> Assessment:
-    """Measure and judge a campaign by what is in its output folder: each of its runs, and its engines together."""
+    """Measure and judge a campaign by what is in its output folder: each of its runs, and its engines together.
+
+    `examinations` are the static gates, by the models' hashes; `confidences` those of the intervals of mean drifts, by
+    the ids of runs that were looked at on the way.
+    """
     models = []
     campaign = plan.campaign
     with Ledgers(trust=campaign.trust, threads=campaign.threads, log=output / "ledger.log") as ledgers:
@@ -219,7 +224,10 @@ def assess(
             assessed = [
                 _assess_run(plan, run, plan.folder(output, run), endings[run.id], profile) for run in runs if each_run
             ]
-            groups = [_assess_replicas(group, profile, campaign.horizon_ps) for group in _grouped(assessed)]
+            groups = [
+                _assess_replicas(group, profile, campaign.horizon_ps, _confidence(group, confidences))
+                for group in _grouped(assessed)
+            ]
             audited = [_audited(plan, output, group, ledgers, card) for group in groups]
             replicas = tuple(_warmed(group, ledgers) for group in audited)
             models.append(_assess_model(card, replicas, ledgers, examinations.get(card.sha256)))
@@ -430,13 +438,19 @@ def _grouped(runs: Iterable[AssessedRun]) -> list[list[AssessedRun]]:
     return list(groups.values())
 
 
-def _assess_replicas(runs: Sequence[AssessedRun], profile: Profile, horizon: float) -> AssessedReplicas:
+def _confidence(runs: Sequence[AssessedRun], confidences: Mapping[str, float]) -> float:
+    return max((confidences.get(each.run.id, CONFIDENCE) for each in runs), default=CONFIDENCE)
+
+
+def _assess_replicas(
+    runs: Sequence[AssessedRun], profile: Profile, horizon: float, confidence: float
+) -> AssessedReplicas:
     """Replicas judged by their mean where they have one; each alone only where it fails beyond doubt by itself."""
     first = runs[0].run
     subject = {**_subject(first), "replica": f"all {len(runs)}"}
     del subject["run"]
     replicates = [_replicate(each) for each in runs]
-    measured = {each.name: about(each, **subject) for each in measure_replicas(replicates, runs[0].drift)}
+    measured = {each.name: about(each, **subject) for each in measure_replicas(replicates, runs[0].drift, confidence)}
     pooled = [each for each in profile.criteria if each.measurement in POOLED and len(runs) > 1]
     judged = [
         judge(criterion, measured.get(POOLED[criterion.measurement]), subject, scale=first.temperature)

@@ -65,6 +65,7 @@ def main() -> None:
 @click.option(
     "--profile", metavar="P", help="Criteria: a bundled name or a TOML file.  [default: production-nve or -nvt]"
 )
+@click.option("--early", is_flag=True, default=None, help="End replicas as soon as their drift is decided.")
 @click.option("--horizon-ps", type=float, help="Length of the production runs to be judged for, ps.")
 @click.option("--threads", type=int, help="CPU threads for each model.  [default: 1]")
 @click.option("--check/--no-check", default=None, help="Static checks of each model first.  [default: check]")
@@ -359,6 +360,7 @@ class _Task:
 def _assessed(task: _Task, campaign: Any, output: Path) -> Any:
     """Prepare, integrate, measure and judge a campaign; None where it was stopped."""
     from mdsuite.assessment import assess, examine_models  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.early import integrate_early, limit_of  # noqa: PLC0415
     from mdsuite.execution.supervise import Status  # noqa: PLC0415
     from mdsuite.plan import claim, make_plan, require_accepted, require_usable  # noqa: PLC0415
     from mdsuite.preparation import prepare  # noqa: PLC0415
@@ -373,16 +375,35 @@ def _assessed(task: _Task, campaign: Any, output: Path) -> Any:
     with console.status("loading models and structures"):
         plan = make_plan(campaign, across_models=task.agreement, structures=prepared.structures, starts=prepared.starts)
         require_accepted(plan)
-        claim(plan, output)
     with console.status("static checks") as status:
         examinations = {} if task.agreement else examine_models(plan, task.profile, output, status.update)
     lost = {run.id: ending for run in plan.all_runs if (ending := prepared.failure_of(run)) is not None}
-    endings = {**lost, **_integrate(task, plan, output, without=lost)}
+
+    def integrate(now: Any) -> Any:
+        claim(now, output)
+        return {**lost, **_integrate(task, now, output, without=lost)}
+
+    limit = limit_of(task.profile) if campaign.early else None
+    confidences: Mapping[str, float] = {}
+    if limit is None:
+        endings = integrate(plan)
+    else:
+        looked = integrate_early(plan, output, integrate, limit)
+        plan, endings, confidences = looked.plan, looked.endings, looked.confidences
     if stop.requested and any(each.status is Status.STOPPED for each in endings.values()):
         print_stopped(console, plan, endings)
         return None
     with console.status("measuring"):
-        return assess(plan, output, endings, task.profile, prepared, examinations, each_run=not task.agreement)
+        return assess(
+            plan,
+            output,
+            endings,
+            task.profile,
+            prepared,
+            examinations,
+            confidences,
+            each_run=not task.agreement,
+        )
 
 
 def _integrate(task: _Task, plan: Any, output: Path, without: Collection[str] = ()) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
@@ -25,6 +25,7 @@ from mdsuite_analysis.series import EnergySeries
 from mdsuite_analysis.survival import Replica, failure_rate, survival_probability, time_to_failure
 from mdsuite_analysis.transient import transient_end
 
+CONFIDENCE = 0.95
 FRICTION = 1.0
 """1/ps, of the thermostat for which a drift in NVE is translated."""
 
@@ -53,9 +54,14 @@ class Replicate:
         return self.ending.steps * self.run.timestep, self.ending.status is Status.UNSTABLE
 
 
-def measure_replicas(replicas: Sequence[Replicate], drift: Measurement | None) -> Iterator[Measurement]:
-    """Everything that replicas say together; `drift` (meV/atom/ps) is that of a single one."""
-    together = _drifts(replicas)
+def measure_replicas(
+    replicas: Sequence[Replicate], drift: Measurement | None, confidence: float = CONFIDENCE
+) -> Iterator[Measurement]:
+    """Everything that replicas say together; `drift` (meV/atom/ps) is that of a single one.
+
+    `confidence` is that of the intervals of drifts: higher than usual where replicas were looked at on the way.
+    """
+    together = [_noted(each, confidence) for each in _drifts(replicas, confidence)]
     yield from together
     found = together[0] if together else drift
     run = replicas[0].run
@@ -68,10 +74,17 @@ def measure_replicas(replicas: Sequence[Replicate], drift: Measurement | None) -
     yield from () if math.isnan(median.value) else (median,)
 
 
-def _drifts(replicas: Sequence[Replicate]) -> list[Measurement]:
+def _noted(measurement: Measurement, confidence: float) -> Measurement:
+    if confidence == CONFIDENCE:
+        return measurement
+    looked = f"interval of {100.0 * confidence:.5g} %, since the replicas were looked at on the way"
+    return replace(measurement, note="; ".join(filter(None, (measurement.note, looked))))
+
+
+def _drifts(replicas: Sequence[Replicate], confidence: float) -> list[Measurement]:
     series = [each.conserving for each in replicas]
     known = [each for each in series if each is not None]
-    return replica_drift(known) if len(known) == len(series) > 1 else []
+    return replica_drift(known, confidence=confidence) if len(known) == len(series) > 1 else []
 
 
 def _meanings(drift: Measurement, run: Run) -> Iterator[Measurement]:

@@ -88,8 +88,14 @@ def _told_from_zero(found: Found) -> Iterator[tuple[str, Measurement]]:
         if rate is None or not math.isfinite(rate.value) or rate.value == 0.0:
             continue
         low, high = rate.ci or (rate.value, rate.value)
-        if not low <= 0.0 <= high:
+        if not low <= 0.0 <= high and (entry != "jump" or _jumped(found)):
             yield entry, rate
+
+
+def _jumped(found: Found) -> bool:
+    """Whether the energy was seen to jump; a sum of noises may be told from zero by chance."""
+    steps = found.get("jump_steps")
+    return steps is not None and steps.ci is not None and steps.ci[0] > 0.0
 
 
 def _jumps(each: Share) -> str:

@@ -209,7 +209,7 @@ def test_a_clean_run_owes_nothing_to_the_potential_or_the_engine(name):
 
 def test_a_clean_run_jumps_on_no_step():
     assert clean_ledger()["jump_steps"].value == 0.0
-    assert clean_ledger()["jump_steps"].ci[1] < 0.1
+    assert clean_ledger()["jump_steps"].ci[1] < 0.15
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_forces_that_are_no_gradient_do_work():
     "engine", [Lagged(LennardJones(), 0.02), StaleList(LennardJones()), LennardJones(scale=1.001)], ids=repr
 )
 def test_what_the_engine_had_otherwise_than_the_potential_is_the_engines_share(engine):
-    shares = ledger(engine, clean=LennardJones())
+    shares = ledger(engine, clean=LennardJones(), n_steps=300)
     assert excludes_zero(shares["ledger_engine"])
     assert abs(shares["ledger_work"].value) < 1e-6 and shares["jump_steps"].value == 0.0
 

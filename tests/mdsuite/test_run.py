@@ -73,8 +73,10 @@ class Swirls(Calculator):
 """
 
 
-def command(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["run", "--engine", "lammps", *(str(argument) for argument in arguments)])
+def command(*arguments: object, check: bool = False) -> Result:
+    """Without the static gates, which have tests of their own, unless they are asked for."""
+    flags = ["--engine", "lammps", "--check" if check else "--no-check"]
+    return CliRunner().invoke(main, ["run", *flags, *(str(argument) for argument in arguments)])
 
 
 def results(folder: Path) -> dict[str, Any]:

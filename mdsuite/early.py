@@ -1,0 +1,117 @@
+"""A campaign that ends replicas as soon as their drift is decided, with the error rates kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mdsuite.execution.supervise import Outcome, Status
+from mdsuite.judgement.criteria import Profile
+from mdsuite.measuring import POOLED, conserving
+from mdsuite.plan import Plan
+from mdsuite.run import Run, read_run
+from mdsuite_analysis.measurement import Interval
+from mdsuite_analysis.read import read_energies
+from mdsuite_analysis.sequential import Decision, Looks, evenly, look
+from mdsuite_analysis.series import EnergySeries
+
+N_LOOKS = 5
+
+Endings = dict[str, Outcome]
+Integrate = Callable[[Plan], Endings]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What came of the looks.
+
+    plan : with every run as long as it has become
+    confidences : of the interval of the mean drift, by the id of each run that was looked at: that of the look which
+        decided, or of the last
+    """
+
+    plan: Plan
+    endings: Endings
+    confidences: Mapping[str, float]
+
+
+def limit_of(profile: Profile) -> Interval | None:
+    """The drifts (meV/atom/ps) that a profile tolerates, or None where it does not judge by them."""
+    found = [each for each in profile.criteria if each.measurement in POOLED]
+    if not found or found[0].low is None or found[0].high is None:
+        return None
+    return found[0].low, found[0].high
+
+
+def integrate_early(plan: Plan, output: Path, integrate: Integrate, limit: Interval) -> Looked:
+    """Integrate to each look, and on only where replicas have not decided on their drift.
+
+    The looks are those of `mdsuite_analysis.sequential` at whole chunks; a run that has ended in any other way than at
+    its length is not integrated on.
+    """
+    groups = [group for group in _groups(plan) if len(group) > 1]
+    single = [run for group in _groups(plan) if len(group) == 1 for run in group]
+    confidences: dict[str, float] = {}
+    lengths = {run.id: run.n_steps for run in single}
+    endings: Endings = {}
+    going = groups
+    looks = _looks(groups[0][0]) if groups else evenly(1)
+    for number, fraction in enumerate(looks.fractions):
+        for run in (run for group in going for run in group):
+            lengths[run.id] = _steps(run, fraction)
+        now = replace(plan, runs=tuple(_of_length(run, lengths[run.id], plan, output) for run in plan.runs))
+        endings = integrate(now)
+        if any(ending.status is Status.STOPPED for ending in endings.values()):
+            return Looked(plan=now, endings=endings, confidences=confidences)
+        confidences |= {run.id: looks.confidences[number] for group in going for run in group}
+        going = [group for group in going if not _decided(group, plan, output, endings, number, looks, limit)]
+    final = replace(plan, runs=tuple(_of_length(run, lengths[run.id], plan, output) for run in plan.runs))
+    return Looked(plan=final, endings=endings, confidences=confidences)
+
+
+def _groups(plan: Plan) -> list[list[Run]]:
+    groups: dict[tuple[str, str, str, float, float], list[Run]] = {}
+    for run in plan.runs:
+        key = (run.model_sha256, run.structure, run.engine, run.temperature, run.timestep)
+        groups.setdefault(key, []).append(run)
+    return list(groups.values())
+
+
+def _looks(run: Run) -> Looks:
+    """At whole chunks, as far apart as they may be."""
+    steps = sorted({_steps(run, k / N_LOOKS) for k in range(1, N_LOOKS + 1)})
+    return Looks(fractions=tuple(step / run.n_steps for step in steps))
+
+
+def _steps(run: Run, fraction: float) -> int:
+    chunks = -(-round(fraction * run.n_steps) // run.chunk_steps)
+    return min(chunks * run.chunk_steps, run.n_steps)
+
+
+def _of_length(run: Run, n_steps: int, plan: Plan, output: Path) -> Run:
+    """A run of so many steps, or of as many as an earlier attempt has given it."""
+    folder = plan.folder(output, run)
+    known = read_run(folder).n_steps if (folder / "run.json").exists() else 0
+    return replace(run, n_steps=max(n_steps, known))
+
+
+def _decided(
+    group: Sequence[Run], plan: Plan, output: Path, endings: Endings, number: int, looks: Looks, limit: Interval
+) -> bool:
+    if any(endings[run.id].status is not Status.DONE for run in group):
+        return True  # nothing is gained by running the others longer
+    series = [_conserving(run, plan.folder(output, run), looks.fractions[number]) for run in group]
+    known = [each for each in series if each is not None]
+    if len(known) < len(series):
+        return False
+    return look(known, number, looks=looks, limit=limit).decision is not Decision.UNDECIDED
+
+
+def _conserving(run: Run, folder: Path, fraction: float) -> EnergySeries | None:
+    """What a run conserves, up to a look."""
+    energies = read_energies(folder)
+    kept = energies.step <= _steps(run, fraction)
+    columns: dict[str, Any] = {name: column[kept] for name, column in energies.columns().items()}  # of two kinds
+    return conserving(replace(energies, **columns), thermostatted=bool(run.thermostat))
