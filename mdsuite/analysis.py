@@ -10,6 +10,7 @@ from MDAnalysis.core.groups import AtomGroup
 from mdsuite.judgement.criteria import Criterion, Profile
 from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict
 from mdsuite.measuring import POOLED, conserving, of_bonds, of_energies
+from mdsuite.reference import Compared
 from mdsuite_analysis.measurement import Measurement, about
 from mdsuite_analysis.replicas import replica_drift
 from mdsuite_analysis.series import EnergySeries
@@ -58,6 +59,7 @@ class Analysis:
     together: tuple[Measurement, ...]
     judged_together: tuple[Judged, ...]
     unasked: tuple[Criterion, ...]
+    compared: Compared | None = None
 
     @property
     def name(self) -> str:
@@ -68,12 +70,14 @@ class Analysis:
     @property
     def measurements(self) -> tuple[Measurement, ...]:
         """Everything that was measured."""
-        return (*(each for of in self.analyzed for each in of.measurements), *self.together)
+        compared = () if self.compared is None else self.compared.measurements
+        return (*(each for of in self.analyzed for each in of.measurements), *self.together, *compared)
 
     @property
     def judged(self) -> tuple[Judged, ...]:
         """Every verdict."""
-        return (*(each for of in self.analyzed for each in of.judged), *self.judged_together)
+        compared = () if self.compared is None else self.compared.judged
+        return (*(each for of in self.analyzed for each in of.judged), *self.judged_together, *compared)
 
     @property
     def verdict(self) -> Verdict:
@@ -86,7 +90,7 @@ class Analysis:
         return self.analyzed[0].source.series.duration
 
 
-def analyze(sources: Sequence[Source], profile: Profile) -> Analysis:
+def analyze(sources: Sequence[Source], profile: Profile, compared: Compared | None = None) -> Analysis:
     """Measure and judge sources, one or several replicas; a temperature is judged where its target is known."""
     analyzed = [_analyze(source, profile) for source in sources]
     subject = {"source": f"all {len(sources)}"}
@@ -101,6 +105,7 @@ def analyze(sources: Sequence[Source], profile: Profile) -> Analysis:
         together=tuple(about(each, **subject) for each in together),
         judged_together=tuple(judged),
         unasked=tuple(each for each in profile.criteria if id(each) not in asked),
+        compared=compared,
     )
 
 

@@ -177,6 +177,7 @@ def check(
 @click.option("--n-atoms", type=click.IntRange(1), help="Atoms that a table of energies belongs to.")
 @click.option("--topology", type=click.Path(path_type=Path), help="Of the trajectory: any file that MDAnalysis reads.")
 @click.option("--trajectory", type=click.Path(path_type=Path), help="The same; the energies' own frames or fewer.")
+@click.option("--reference", multiple=True, type=click.Path(path_type=Path), help="Recorded runs to be compared with.")
 @click.option("--temperature-K", "temperature_K", type=click.FloatRange(0, min_open=True), help="The target, K.")
 @click.option("--profile", default="production-nve", metavar="P", help="Criteria: a bundled name or a TOML file.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-analysis"), help="For the report.")
@@ -185,6 +186,7 @@ def analyze_sources(
     n_atoms: int | None,
     topology: Path | None,
     trajectory: Path | None,
+    reference: tuple[Path, ...],
     temperature_K: float | None,
     profile: str,
     output: Path,
@@ -195,6 +197,7 @@ def analyze_sources(
     mdsuite analyze ENERGIES.csv --n-atoms 12
     mdsuite analyze ENERGIES.csv --topology start.pdb --trajectory run.dcd --temperature-K 300
     mdsuite analyze mdsuite-out/runs/8f67e0848680e098
+    mdsuite analyze student-out --reference teacher-out
 
     A CSV file has the columns time_ps, total_energy_eV and, if known, temperature_K.
 
@@ -203,21 +206,23 @@ def analyze_sources(
     from mdsuite.analysis import analyze  # noqa: PLC0415
     from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
     from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
+    from mdsuite.reference import compare  # noqa: PLC0415
     from mdsuite.report.write import write_series_report  # noqa: PLC0415
-    from mdsuite.sources import read_sources  # noqa: PLC0415
+    from mdsuite.sources import read_sources, recorded  # noqa: PLC0415
 
     try:
         criteria = read_profile(profile)
         read = read_sources(
             sources, n_atoms=n_atoms, topology=topology, trajectory=trajectory, temperature=temperature_K
         )
-        analysis = analyze(read, criteria)
+        compared = compare(recorded(sources), recorded(reference)) if reference else None
+        analysis = analyze(read, criteria, compared)
         report = write_series_report(analysis, output)
     except (InputError, OSError) as error:
         click.echo(f"mdsuite: {error}", err=True)
         sys.exit(BAD_INPUT)
     for each in analysis.judged:
-        where = f" ({each.subject['source']})" if len(analysis.analyzed) > 1 else ""
+        where = f" ({each.subject['source']})" if len(analysis.analyzed) > 1 and "source" in each.subject else ""
         click.echo(f"{each.criterion.label}{where}: {each.outcome}")
     click.echo(f"\nverdict: {analysis.verdict}\nreport:  {report}")
     sys.exit(exit_code(analysis.verdict))

@@ -29,7 +29,7 @@ def read_sources(
 
     Raises InputError for what is none of these, and for runs that are no replicas of each other.
     """
-    folders = [each for path in paths if path.is_dir() for each in _runs(path)]
+    folders = recorded([path for path in paths if path.is_dir()])
     files = [path for path in paths if not path.is_dir()]
     if folders and (files or topology or trajectory):
         raise InputError("wanted either recorded runs or tables of energies, got both; analyze one after the other")
@@ -69,6 +69,11 @@ def _dated(atoms: AtomGroup | None, duration: float) -> AtomGroup | None:
     if said and trajectory.n_frames > 1:
         atoms.universe.load_new(trajectory.filename, dt=duration / (trajectory.n_frames - 1))
     return atoms
+
+
+def recorded(paths: Sequence[Path]) -> list[Path]:
+    """Folders of the runs in some folders; raises InputError where there are none."""
+    return [each for path in paths for each in _runs(path)]
 
 
 def _runs(path: Path) -> list[Path]:

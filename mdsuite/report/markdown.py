@@ -87,6 +87,9 @@ def series_markdown(analysis: Analysis) -> str:
         "quantity": words.quantity,
         "limit_of": lambda judged, measurement: _judged_as(judged, measurement, words.limit),
         "outcome_of": lambda judged, measurement: _judged_as(judged, measurement, lambda each: each.outcome.upper()),
+        "against": lambda measurement: [
+            each for each in (analysis.compared.judged if analysis.compared else ()) if each.measurement is measurement
+        ],
         "more_time": lambda: words.more_time(analysis.judged, analysis.duration),
     }
     return _rendered("analyze.md.j2", vocabulary)
@@ -102,7 +105,8 @@ def _label_together(measurement: Measurement) -> str:
 def _judged_as(judged: Sequence[Judged], measurement: Measurement, describe: Callable[[Judged], str]) -> str:
     """What is said of the verdict on a measurement, if there is one."""
     names = {measurement.name, *(name for name, pooled in POOLED.items() if pooled == measurement.name)}
-    found = next((each for each in judged if each.criterion.measurement in names), None)
+    of_it = (each for each in judged if each.measurement is measurement or each.criterion.measurement in names)
+    found = next(of_it, None)
     return "" if found is None else describe(found)
 
 

@@ -140,7 +140,7 @@ def compared(setup: Setup, folder: Path, bench: Bench) -> Finding:
 
 def _assessed(setup: Setup, folder: Path, bench: Bench, instrument: str) -> Assessment:
     """The runs of an instrument, carried out and judged; raises StoppedError."""
-    plan = _with_wrong_masses(make_plan(_campaign(setup, instrument)), setup.mass_factor)
+    plan = with_wrong_masses(make_plan(_campaign(setup, instrument)), setup.mass_factor)
     claim(plan, folder)
     endings = run_all({run.id: plan.folder(folder, run) for run in plan.all_runs}, 1, bench.stop, _silently)
     if bench.stop.requested:
@@ -163,7 +163,7 @@ def _campaign(setup: Setup, instrument: str) -> Campaign:
     return read_campaign(None, names, dynamics=dynamics)
 
 
-def _with_wrong_masses(plan: Plan, factor: float) -> Plan:
+def with_wrong_masses(plan: Plan, factor: float) -> Plan:
     """The same plan whose engine under test has every mass so many times too large."""
 
     def wrong(run: Run) -> Run:
