@@ -20,7 +20,7 @@ from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict, wo
 from mdsuite.judgement.surface import Evidence, wrong_potential
 from mdsuite.ledger import Ledger, Ledgers
 from mdsuite.measuring import POOLED, of_bonds, of_energies
-from mdsuite.plan import FOREIGN, Plan, read_structures
+from mdsuite.plan import FOREIGN, STATIC, Plan, read_structures
 from mdsuite.preparation import Prepared
 from mdsuite.replication import CONFIDENCE, Replicate, measure_replicas, missing_time
 from mdsuite.run import Run
@@ -303,7 +303,7 @@ def examine_models(plan: Plan, profile: Profile, output: Path, told: Told) -> di
             Subject(source=asked[card.sha256], card=card, trust=campaign.trust, threads=campaign.threads),
             structures,
             gates,
-            output / "static",
+            output / STATIC,
             names=GATES,
             told=told,
         )

@@ -34,7 +34,7 @@ from mdsuite_driver.models.load import load, resolve
 from mdsuite_driver.models.protocol import ModelCard, ModelError
 
 MANIFEST = "campaign.json"
-PREPARATION = "preparation"
+PREPARATION, STATIC = "preparation", "static"  # folders of a campaign that are there before its runs
 FOREIGN = "ipi:"
 
 _Model = tuple[ModelCard, Native | None]
@@ -225,7 +225,7 @@ def require_usable(output: Path) -> None:
     """Raise InputError for a folder that holds something else than a campaign."""
     with _as_input_error(output):
         held = {each.name for each in output.iterdir()} if output.exists() else set()
-        if MANIFEST not in held and held - {PREPARATION}:
+        if MANIFEST not in held and held - {PREPARATION, STATIC}:
             raise InputError(f"{output} is neither empty nor an mdsuite campaign; give another --output")
 
 

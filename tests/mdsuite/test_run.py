@@ -91,7 +91,7 @@ def measurement(folder: Path, name: str) -> list[float]:
 def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
     """The README's first command."""
     folder = tmp_path_factory.mktemp("quick") / "output"
-    return command("--output", folder), folder
+    return command("--output", folder, check=True), folder
 
 
 def test_the_quick_start_is_approved(quick):

@@ -114,8 +114,8 @@ def _places(potential: Potential, candidate: Candidate) -> list[Place]:
 def energy_jump(potential: Potential, found: Iterable[Place]) -> Jump:
     """The largest step of the energy."""
     place = max(found, key=lambda each: abs(each.energy))
-    sides = [_sides(potential, place, span, _FINE) for span in ENERGY_SPANS]
-    height, error = _least(_height(below.energy, above.energy) for below, above in sides)
+    sides = {span: _sides(potential, place, span, _FINE) for span in ENERGY_SPANS}
+    height, error = _least(_height(below.energy, above.energy, span) for span, (below, above) in sides.items())
     return Jump(at=place.at, height=height, error=error)
 
 
@@ -125,9 +125,10 @@ def force_jump(potential: Potential, found: Iterable[Place]) -> Jump:
     size = np.linalg.norm(place.forces, axis=1)
     atom = int(np.argmax(size))
     direction = place.forces[atom] / max(float(size[atom]), 1e-300)
-    sides = [_sides(potential, place, span, _FINE) for span in SPANS]
+    sides = {span: _sides(potential, place, span, _FINE) for span in SPANS}
     height, error = _least(
-        _height(below.forces[:, atom] @ direction, above.forces[:, atom] @ direction) for below, above in sides
+        _height(below.forces[:, atom] @ direction, above.forces[:, atom] @ direction, span)
+        for span, (below, above) in sides.items()
     )
     return Jump(at=place.at, height=height, error=error)
 
@@ -206,43 +207,51 @@ def _unexplained(a: Samples, b: Samples) -> float:
 
 
 def _rough(potential: Potential, path: Path, at: float) -> Place:
-    weights = _edge_weights(_ROUGH)
     empty = Place(path, at, 0.0, np.zeros(0))
-    sides = [_sides(potential, empty, span, _ROUGH) for span in SPANS]
-    energies = [float(weights @ (above.energy - below.energy)) for below, above in sides[: len(ENERGY_SPANS)]]
-    forces = [np.tensordot(weights, above.forces - below.forces, 1) for below, above in sides]
-    return Place(path, at, min(energies, key=abs), min(forces, key=lambda each: float(np.linalg.norm(each))))
+    energies, forces = [], []
+    for span in SPANS:
+        below, above = _sides(potential, empty, span, _ROUGH)
+        weights = _edge_weights(_ROUGH, span)
+        energies.append(float(weights @ (above.energy - below.energy)))
+        forces.append(np.tensordot(weights, above.forces - below.forces, 1))
+    energy = min(energies[: len(ENERGY_SPANS)], key=abs)
+    return Place(path, at, energy, min(forces, key=lambda each: float(np.linalg.norm(each))))
 
 
 def _sides(potential: Potential, place: Place, span: float, n: int) -> tuple[Samples, Samples]:
     """Samples at mirrored distances below and above a point, nearest first."""
-    distances = 5.0 * NARROWEST + span * (np.arange(n) + 0.5) / n
+    distances = span * _distances(n, span)
     return sample(potential, place.path, place.at - distances), sample(potential, place.path, place.at + distances)
 
 
-def _height(below: Floats, above: Floats) -> tuple[float, float]:
+def _height(below: Floats, above: Floats, span: float) -> tuple[float, float]:
     """Difference of cubics at the point between, and its standard error; correlated scatter counts as such."""
     n = len(below)
-    weights = _edge_weights(n)
+    weights = _edge_weights(n, span)
     variance = 0.0
     for side in (below, above):
-        rest = side - _projection(n) @ side
+        rest = side - _projection(n, span) @ side
         correlation = 2.0 * autocorrelation_time(rest)
         variance += float(rest @ rest) / (n - SIDE) * correlation * float(weights @ weights)
     return float(weights @ (above - below)), variance**0.5
 
 
-@lru_cache
-def _powers(n: int) -> Floats:
-    return np.asarray(((np.arange(n) + 0.5) / n)[:, None] ** np.arange(SIDE))
+def _distances(n: int, span: float) -> Floats:
+    """Of the points on a side from the step, whose place is known to a few `NARROWEST`, in spans."""
+    return 5.0 * NARROWEST / span + (np.arange(n) + 0.5) / n
 
 
 @lru_cache
-def _edge_weights(n: int) -> Floats:
+def _powers(n: int, span: float) -> Floats:
+    return np.asarray(_distances(n, span)[:, None] ** np.arange(SIDE))
+
+
+@lru_cache
+def _edge_weights(n: int, span: float) -> Floats:
     """Weights (n,) that extrapolate a fitted cubic to distance zero."""
-    return np.asarray(np.linalg.pinv(_powers(n))[0])
+    return np.asarray(np.linalg.pinv(_powers(n, span))[0])
 
 
 @lru_cache
-def _projection(n: int) -> Floats:
-    return np.asarray(_powers(n) @ np.linalg.pinv(_powers(n)))
+def _projection(n: int, span: float) -> Floats:
+    return np.asarray(_powers(n, span) @ np.linalg.pinv(_powers(n, span)))

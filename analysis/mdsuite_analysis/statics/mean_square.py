@@ -19,8 +19,7 @@ class Estimate(NamedTuple):
 def relative_root_mean_square(errors: Floats, variances: Floats | float, sizes: Floats, confidence: float) -> Estimate:
     """√(⟨e² - v⟩ / ⟨x²⟩) of errors e with noise of variance v, relative to sizes x, all (n,).
 
-    Unbiased in the square, in which its interval is symmetric (ratio estimator, Student's t with n - 1 degrees of
-    freedom, and no narrower than the noise alone makes it); a square below zero is reported as zero.
+    Unbiased in the square (ratio estimator); a square below zero is reported as zero. See `interval` for the interval.
     """
     variances = np.broadcast_to(variances, errors.shape)
     scale = float((sizes**2).mean())
@@ -29,10 +28,22 @@ def relative_root_mean_square(errors: Floats, variances: Floats | float, sizes: 
         return Estimate(value, (value, value))
     square = float((errors**2 - variances).mean()) / scale
     rest = errors**2 - variances - square * sizes**2
-    quantile = float(t.ppf(0.5 + confidence / 2, len(errors) - 1)) / len(errors) ** 0.5 / scale
-    half = quantile * max(float(rest.std(ddof=1)), 2.0**0.5 * float(variances.mean()))
-    low, high = max(square - half, 0.0), max(square, 0.0) + half
-    return Estimate(max(square, 0.0) ** 0.5, (low**0.5, high**0.5))
+    n = len(errors)
+    signal = np.maximum(errors**2 - variances, 0.0)
+    noise = float((2.0 * variances**2 + 4.0 * variances * signal).mean() / n) ** 0.5 / scale
+    quantile = float(t.ppf(0.5 + confidence / 2, n - 1))
+    return interval(square, quantile * float(rest.std(ddof=1)) / n**0.5 / scale, quantile * noise)
+
+
+def interval(square: float, sampling: float, noise: float) -> Estimate:
+    """The root of an estimated mean square, from half widths by sampling of directions and by noise.
+
+    Sampling widens upwards by addition and downwards by a factor, for what was seen to differ from zero does so
+    however few directions showed it; only noise can have made it.
+    """
+    low = square * float(np.exp(-sampling / square)) - noise if square > 0.0 else 0.0
+    high = max(square, 0.0) + max(sampling, noise)
+    return Estimate(max(square, 0.0) ** 0.5, (max(low, 0.0) ** 0.5, high**0.5))
 
 
 def root_mean_square(errors: Floats, confidence: float) -> Estimate:

@@ -14,7 +14,7 @@ from mdsuite_analysis.potential import Potential
 from mdsuite_analysis.series import Floats
 from mdsuite_analysis.statics.path import Path, Samples, sample
 
-SCALES = (2e-2, 1e-3, 5e-5)
+SCALES = (4e-2, 1e-3, 5e-5)
 """Half lengths of the stencils, Å."""
 
 NODES = np.linspace(-1.0, 1.0, 9)
@@ -36,7 +36,7 @@ class Slopes(NamedTuple):
     force : (n,) float, eV/Å
         In the middle of the path.
     scatter : float, eV/Å
-        Of single forces about a smooth curve, on whichever of the two larger scales it is less.
+        Of single forces about a smooth curve, on the scale where it is least.
     n_broken : int
         Further paths, on which energy or force is discontinuous; where the smooth ones are fewer than eight they are
         among the n, without the intervals where the energy is.
@@ -61,8 +61,16 @@ def slopes(potential: Potential, paths: Sequence[Path], stretch: float = 1.0) ->
     every = [[sample(potential, path, stretch * scale * NODES) for path in paths] for scale in SCALES]
     excesses = [np.array([_excess(each) for each in samples]) for samples in every]
     best = int(np.argmin([np.median(excess.std(axis=1)) for excess in excesses]))
-    scatter = min(float(np.median([_scatter(each.force) for each in samples])) for samples in every[:2])
+    scatter = min(_typical_scatter(samples) for samples in every)
+    scatter = scatter if np.isfinite(scatter) else 0.0
     return _slopes(every[best], excesses[best], stretch * SCALES[best], scatter)
+
+
+def _typical_scatter(samples: Sequence[Samples]) -> float:
+    """Of the forces along paths; infinite where most energies are the same, for nothing scatters below a rounding."""
+    if np.median([len(np.unique(each.energy)) for each in samples]) <= len(NODES) // 2:
+        return float("inf")
+    return float(np.median([_scatter(each.force) for each in samples]))
 
 
 def _slopes(samples: Sequence[Samples], excess: Floats, scale: float, scatter: float) -> Slopes:
