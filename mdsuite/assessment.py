@@ -14,7 +14,7 @@ from mdsuite.examination import GATES, Examination, Subject, Told, examine
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.causes import Cause, together
-from mdsuite.judgement.criteria import HORIZON, Criterion, Profile, read_profile
+from mdsuite.judgement.criteria import HORIZON, ON_REQUEST, Criterion, Profile, read_profile
 from mdsuite.judgement.drift_causes import drift_causes
 from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict, worst
 from mdsuite.judgement.surface import Evidence, wrong_potential
@@ -23,6 +23,7 @@ from mdsuite.measuring import POOLED, of_bonds, of_energies
 from mdsuite.plan import FOREIGN, STATIC, Plan, read_structures
 from mdsuite.preparation import Prepared
 from mdsuite.replication import CONFIDENCE, Replicate, measure_replicas, missing_time
+from mdsuite.reversal import Reversed
 from mdsuite.run import Run
 from mdsuite_analysis.convergence import timestep_order
 from mdsuite_analysis.drift import steps_completed
@@ -148,12 +149,14 @@ class AssessedModel:
     causes: tuple[Cause, ...] = ()
     ladders: tuple[AssessedLadder, ...] = ()
     examination: Examination | None = None
+    reversals: tuple[Reversed, ...] = ()
 
     @property
     def judged(self) -> tuple[Judged, ...]:
         """Every verdict on every run, and on replicas together."""
         of_runs = tuple(each for run in self.runs for each in run.judged)
-        return (*of_runs, *(each for group in self.replicas for each in group.judged), *self.gates)
+        of_reversals = (each for reversal in self.reversals for each in reversal.judged)
+        return (*of_runs, *(each for group in self.replicas for each in group.judged), *of_reversals, *self.gates)
 
     @property
     def gates(self) -> tuple[Judged, ...]:
@@ -167,7 +170,7 @@ class AssessedModel:
             return verdict(self.judged)
         first = self.replicas[0].rung
         asked = [*self.gates, *(each for group in self.replicas if group.rung == first for each in group.every)]
-        here = verdict(asked)
+        here = verdict([*asked, *(each for reversal in self.reversals for each in reversal.judged)])
         elsewhere = [group.verdict for group in self.replicas if group.rung != first]
         if here is Verdict.APPROVED and any(each is not Verdict.APPROVED for each in elsewhere):
             return Verdict.CONDITIONAL
@@ -208,6 +211,7 @@ def assess(
     prepared: Prepared,
     examinations: Mapping[str, Examination] = MappingProxyType({}),
     confidences: Mapping[str, float] = MappingProxyType({}),
+    reversals: Sequence[Reversed] = (),
     *,
     each_run: bool = True,
 ) -> Assessment:
@@ -230,7 +234,9 @@ def assess(
             ]
             audited = [_audited(plan, output, group, ledgers, card) for group in groups]
             replicas = tuple(_warmed(group, ledgers) for group in audited)
-            models.append(_assess_model(card, replicas, ledgers, examinations.get(card.sha256)))
+            model = _assess_model(card, replicas, ledgers, examinations.get(card.sha256))
+            turned = tuple(each for each in reversals if each.run.model_sha256 == card.sha256)
+            models.append(replace(model, reversals=turned))
     compared = agreements(plan, output, endings)
     return Assessment(plan=plan, profile=profile, models=tuple(models), prepared=prepared, agreements=compared)
 
@@ -276,7 +282,7 @@ def _assess_run(plan: Plan, run: Run, folder: Path, ending: Ending, profile: Pro
     judged = tuple(
         judge(criterion, by_name.get(criterion.measurement), subject, scale=run.temperature)
         for criterion in profile.criteria
-        if criterion.relative_to != HORIZON
+        if criterion.relative_to != HORIZON and criterion.measurement not in ON_REQUEST
     )
     return AssessedRun(
         run=run,
@@ -320,7 +326,7 @@ def _assess_model(
     causes: list[Cause] = []
     if found:
         asked = next(run.run for run in runs if run.ledger is not None and run.ledger.measurements)
-        causes = drift_causes(found, repeatable=ledgers.repeatable(asked))
+        causes = drift_causes(found, chance=ledgers.chance(asked))
     static = () if examination is None else examination.causes
     wrong = wrong_potential([_evidence(run) for group in replicas if _conserves(group) for run in group.runs])
     causes += [] if wrong is None else [wrong]

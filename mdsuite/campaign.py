@@ -126,6 +126,7 @@ class Campaign(Section):
     structures: list[str] = Field(min_length=1)
     check: bool = True
     early: bool = False
+    reverse: bool = False
     horizon_ps: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     trust: bool = False
     threads: int = Field(default=1, ge=1)

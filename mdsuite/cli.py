@@ -66,6 +66,7 @@ def main() -> None:
     "--profile", metavar="P", help="Criteria: a bundled name or a TOML file.  [default: production-nve or -nvt]"
 )
 @click.option("--early", is_flag=True, default=None, help="End replicas as soon as their drift is decided.")
+@click.option("--reverse", is_flag=True, default=None, help="Turn each first replica round, and see it come back.")
 @click.option("--horizon-ps", type=float, help="Length of the production runs to be judged for, ps.")
 @click.option("--threads", type=int, help="CPU threads for each model.  [default: 1]")
 @click.option("--check/--no-check", default=None, help="Static checks of each model first.  [default: check]")
@@ -370,6 +371,7 @@ def _assessed(task: _Task, campaign: Any, output: Path) -> Any:
     from mdsuite.plan import claim, make_plan, require_accepted, require_usable  # noqa: PLC0415
     from mdsuite.preparation import prepare  # noqa: PLC0415
     from mdsuite.progress import print_stopped  # noqa: PLC0415
+    from mdsuite.reversal import turn_round  # noqa: PLC0415
 
     console, stop = task.console, task.stop
     require_usable(output)
@@ -398,6 +400,9 @@ def _assessed(task: _Task, campaign: Any, output: Path) -> Any:
     if stop.requested and any(each.status is Status.STOPPED for each in endings.values()):
         print_stopped(console, plan, endings)
         return None
+    turned = [] if not campaign.reverse else turn_round(plan, output, task.profile, examinations, _carried_out(task))
+    if stop.requested:
+        return None
     with console.status("measuring"):
         return assess(
             plan,
@@ -407,8 +412,20 @@ def _assessed(task: _Task, campaign: Any, output: Path) -> Any:
             prepared,
             examinations,
             confidences,
+            turned,
             each_run=not task.agreement,
         )
+
+
+def _carried_out(task: _Task) -> Callable[[Any, Path], Any]:
+    """What brings the runs of a plan in a folder of their own to their ends."""
+    from mdsuite.plan import claim  # noqa: PLC0415
+
+    def carry_out(plan: Any, folder: Path) -> Any:
+        claim(plan, folder)
+        return _integrate(task, plan, folder)
+
+    return carry_out
 
 
 def _integrate(task: _Task, plan: Any, output: Path, without: Collection[str] = ()) -> Any:

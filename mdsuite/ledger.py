@@ -94,13 +94,13 @@ class Ledgers:
         keep(kept, _key(run, folder), measured)
         return Ledger(measurements=tuple(measured))
 
-    def repeatable(self, run: Run) -> bool:
-        """Whether the model of a run answers one question alike every time, but for rounding of single precision."""
+    def chance(self, run: Run) -> float:
+        """By how much (eV/Å) a force of the start differs from one answer to the next, 0 where it is rounding."""
         start, potential = run.start, self._session(run)
         question = Configuration(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)
         answers = [potential(question).forces for _ in range(REPEATS)]
         spread = max(float(np.abs(each - answers[0]).max()) for each in answers)
-        return spread <= SINGLE * max(float(np.abs(answers[0]).max()), 1.0)
+        return spread if spread > SINGLE * max(float(np.abs(answers[0]).max()), 1.0) else 0.0
 
     def relaxed_energy(self, run: Run) -> float | None:
         """The potential energy (eV) of a run's start at the nearest minimum of its model; None where none is found."""

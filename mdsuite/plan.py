@@ -34,6 +34,7 @@ from mdsuite_driver.models.load import load, resolve
 from mdsuite_driver.models.protocol import ModelCard, ModelError
 
 MANIFEST = "campaign.json"
+REVERSAL = "reversal"
 PREPARATION, STATIC = "preparation", "static"  # folders of a campaign that are there before its runs
 FOREIGN = "ipi:"
 

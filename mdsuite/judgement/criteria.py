@@ -14,6 +14,8 @@ from mdsuite_driver.bundled import inputs_folder
 
 TARGET_TEMPERATURE = "target temperature"
 HORIZON = "length of production"
+ON_REQUEST = ("time_reversal_excess",)
+"""Measurements that are made where they are asked for; elsewhere their criteria say nothing."""
 
 
 class _Entry(BaseModel):

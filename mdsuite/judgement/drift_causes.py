@@ -39,7 +39,7 @@ class Share:
     run: Found
 
 
-def drift_causes(ledgers: Sequence[Found], *, repeatable: bool) -> list[Cause]:
+def drift_causes(ledgers: Sequence[Found], *, chance: float) -> list[Cause]:
     """Every cause that carries more than a minor part, the largest first.
 
     Sizes of all entries that are told from zero are summed over the runs, so that what cancels in one energy change
@@ -49,13 +49,14 @@ def drift_causes(ledgers: Sequence[Found], *, repeatable: bool) -> list[Cause]:
     ----------
     ledgers : sequence of mappings
         Measurements of the ledger of each run, by their names.
-    repeatable : bool
-        Whether the model answers one question twice alike: what is in the engine's forces but not in those of the
-        re-evaluation comes from its memory, or else from chance.
+    chance : float, eV/Å
+        By how much the forces of one question differ from answer to answer, 0 where they do not. Only then what is in
+        the engine's forces, and not in those of the re-evaluation, comes from chance, and not from memory. What random
+        forces do to the energy is a random walk, which a short run may not tell from zero; they are named all the same.
 
     """
-    names = {**_NAMES, "engine": STALE_NEIGHBOUR_LIST if repeatable else NONDETERMINISM}
-    return [
+    names = {**_NAMES, "engine": NONDETERMINISM if chance else STALE_NEIGHBOUR_LIST}
+    causes = [
         Cause(
             name=names[each.entry],
             share=each.share,
@@ -66,6 +67,19 @@ def drift_causes(ledgers: Sequence[Found], *, repeatable: bool) -> list[Cause]:
         for each in shares(ledgers)
         if each.entry in names and each.share >= MINOR
     ]
+    if chance and NONDETERMINISM not in [each.name for each in causes]:
+        causes.append(_by_chance(chance))
+    return causes
+
+
+def _by_chance(chance: float) -> Cause:
+    return Cause(
+        name=NONDETERMINISM,
+        share=None,
+        evidence=("repeatability_force",),
+        remedy=REMEDIES[NONDETERMINISM],
+        sentence=f"asked the same question again, the model answers with forces that differ by up to {chance:.3g} eV/Å",
+    )
 
 
 def shares(ledgers: Sequence[Found]) -> list[Share]:

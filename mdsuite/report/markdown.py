@@ -182,6 +182,10 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
         "limit": words.limit,
         "ungated": _ungated(assessment),
         "replicated": lambda models: any(group.measurements for model in models for group in model.replicas),
+        "reversals": [each for model in models for each in model.reversals],
+        "reversal": lambda of, name: next(
+            (words.quantity(each, digits=2) for each in of.measurements if each.name == name), ""
+        ),
         "measured": lambda ladder: [each for each in ladder.measurements if math.isfinite(each.value)],
         "cell": lambda word: CELLS[word],
         "label_together": _label_together,

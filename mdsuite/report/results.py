@@ -17,6 +17,7 @@ from mdsuite.judgement.causes import Cause
 from mdsuite.judgement.judge import Judged, Verdict
 from mdsuite.preparation import Prepared
 from mdsuite.report.provenance import PACKAGES, here, provenance
+from mdsuite.reversal import Reversed
 from mdsuite_analysis.measurement import Measurement
 from mdsuite_driver.models.protocol import ModelCard
 
@@ -130,11 +131,12 @@ def _model(card: ModelCard, verdict: Verdict) -> Json:
     }
 
 
-def _measured(assessment: Assessment) -> Iterator[Examined | AssessedRun | AssessedReplicas | Agreement]:
+def _measured(assessment: Assessment) -> Iterator[Examined | AssessedRun | AssessedReplicas | Reversed | Agreement]:
     for model in assessment.models:
         yield from () if model.examination is None else model.examination.examined
         yield from model.runs
         yield from model.replicas
+        yield from model.reversals
     yield from assessment.agreements
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +13,7 @@ import numpy as np
 from mdsuite.assessment import AssessedRun, Assessment, assess
 from mdsuite.campaign import Campaign, read_campaign
 from mdsuite.errors import InputError
-from mdsuite.examination import Subject, examine
+from mdsuite.examination import ALL, Subject, examine
 from mdsuite.execution.local import run_all
 from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import Status
@@ -56,11 +56,12 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """What all instruments share: their folder, the criteria of the static checks, and who may stop them."""
+    """What all instruments share: their folder, the static checks with their criteria, and who may stop them."""
 
     output: Path
     static: Profile
     stop: Stop
+    checks: Collection[str] = ALL
 
 
 Instrument = Callable[[Setup, Path, Bench], Finding]
@@ -81,7 +82,7 @@ def examined(setup: Setup, folder: Path, bench: Bench) -> Finding:
     source = STAGES[setup.host].structure
     structure = Structure(source, source, read_structure(source))
     subject = Subject(source=setup.source, card=load(setup.source).card, trust=False, threads=1)
-    examination = examine(subject, [structure], bench.static, folder / "driver.log", told=told)
+    examination = examine(subject, [structure], bench.static, folder, names=bench.checks, told=told)
     return Finding(
         signs=_by_family(examination.judged),
         judged=examination.judged,
@@ -110,7 +111,7 @@ def integrated(setup: Setup, folder: Path, bench: Bench) -> Finding:
     causes = tuple(cause for model in assessment.models for cause in model.causes)
     signs = {RUN: sign_of(judged)}
     if audited:
-        signs[LEDGER] = _of_ledgers(audited, named=bool(causes))
+        signs[LEDGER] = _of_ledgers(audited, named=any(cause.share is not None for cause in causes))
     return Finding(signs=signs, judged=judged, causes=causes, reason=_why(assessment))
 
 

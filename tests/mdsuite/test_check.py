@@ -1,0 +1,115 @@
+"""A model is checked without a trajectory, over the wire."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mdsuite.cli import main
+
+NARROW = """
+title = "the gradient alone"
+[[criteria]]
+measurement = "force_energy_consistency"
+label = "Forces are the derivative of the energy"
+high = 3e-4
+unit = "1"
+source = "test"
+remedy = "take the gradient"
+"""
+
+REFUSES = """
+from ase.calculators.calculator import Calculator
+
+class Refuses(Calculator):
+    implemented_properties = ["energy", "forces"]
+
+    def calculate(self, *args, **kwargs):
+        raise RuntimeError("not today")
+"""
+
+
+def check(output: Path, *arguments: object) -> Result:
+    flags = [*map(str, arguments), "--output", str(output)]
+    return CliRunner().invoke(main, ["check", *flags], catch_exceptions=False)
+
+
+def results(output: Path) -> dict[str, Any]:
+    return json.loads((output / "results.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    output = tmp_path_factory.mktemp("sound") / "o"
+    return check(output, "argon-lj", "--structure", "argon"), output
+
+
+def test_a_sound_model_is_approved(sound):
+    result, output = sound
+    assert (result.exit_code, results(output)["causes"]) == (0, []), result.output
+
+
+def test_everything_that_the_checks_promise_is_measured(sound):
+    names = {each["name"] for each in results(sound[1])["measurements"]}
+    assert {
+        "force_energy_consistency",
+        "virial_consistency",
+        "jacobian_asymmetry",
+        "loop_work",
+        "cutoff_energy_jump",
+        "rotation_energy_spread",
+        "permutation_energy_spread",
+        "net_force",
+        "extensivity_error",
+        "repeatability_force",
+        "history_force",
+        "effective_digits",
+        "driver_parity",
+    } <= names
+
+
+def test_the_driver_answers_as_the_model_in_this_process(sound):
+    (parity,) = [each for each in results(sound[1])["measurements"] if each["name"] == "driver_parity"]
+    assert parity["value"] < 1e-12
+
+
+def test_a_second_time_nothing_is_asked_again_but_the_parity(sound):
+    check(sound[1], "argon-lj", "--structure", "argon")
+    assert "\n1 evaluations." in (sound[1] / "report.md").read_text()
+
+
+def test_a_truncated_potential_is_named_as_one(tmp_path: Path):
+    result = check(tmp_path / "o", "ase:mdsuite_driver.zoo:truncated?strength=1", "--structure", "argon")
+    causes = {each["name"]: each for each in results(tmp_path / "o")["causes"]}
+    assert result.exit_code == 1
+    assert list(causes) == ["cutoff_discontinuity"]
+    assert "cutoff_energy_jump" in causes["cutoff_discontinuity"]["evidence"]
+
+
+@pytest.mark.parametrize(("strength", "code", "causes"), [(1e-3, 1, ["non_conservative_forces"]), (0.0, 0, [])])
+def test_forces_that_are_a_thousandth_too_large_are_found(
+    strength: float, code: int, causes: list[str], tmp_path: Path
+):
+    (tmp_path / "narrow.toml").write_text(NARROW)
+    model = f"ase:mdsuite_driver.zoo:scaled?strength={strength}&host=argon"
+    result = check(tmp_path / "o", model, "--structure", "argon", "--profile", tmp_path / "narrow.toml")
+    assert (result.exit_code, [each["name"] for each in results(tmp_path / "o")["causes"]]) == (code, causes)
+
+
+def test_a_model_that_gives_no_answer_is_not_run_and_not_approved(tmp_path: Path):
+    (tmp_path / "refuses.py").write_text(REFUSES)
+    (tmp_path / "narrow.toml").write_text(NARROW)
+    model = f"ase:{tmp_path / 'refuses.py'}:Refuses"
+    flags = ["--trust", "--structure", "ethanol", "--profile", tmp_path / "narrow.toml"]
+    assert check(tmp_path / "o", model, *flags).exit_code == 3
+    (judged,) = results(tmp_path / "o")["verdicts"]
+    assert judged["outcome"] == "not run"
+
+
+def test_code_that_is_not_trusted_is_not_run(tmp_path: Path):
+    (tmp_path / "refuses.py").write_text(REFUSES)
+    assert check(tmp_path / "o", f"ase:{tmp_path / 'refuses.py'}:Refuses", "--structure", "ethanol").exit_code == 2

@@ -1,0 +1,66 @@
+"""What a drift comes from is measured in real runs, and named by what was planted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from mdsuite.cli import main
+
+STRICT = """
+title = "no drift at all"
+[[criteria]]
+measurement = "energy_drift"
+label = "Energy drift"
+low = -1e-7
+high = 1e-7
+unit = "meV/atom/ps"
+source = "test: so strict that the ledger is made for every run"
+remedy = "none"
+"""
+
+
+def run(folder: Path, model: str, *flags: object) -> dict[str, Any]:
+    (folder / "strict.toml").write_text(STRICT)
+    arguments = ["--engine", "lammps", "--model", model, "--structure", "argon", "--temperature-K", 90]
+    arguments += ["--replicas", 1, "--profile", folder / "strict.toml", *flags, "--output", folder / "o"]
+    CliRunner().invoke(main, ["run", *map(str, arguments)], catch_exceptions=False)
+    return json.loads((folder / "o" / "results.json").read_text())
+
+
+def measured(content: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(each for each in content["measurements"] if each["name"] == name)
+
+
+@pytest.fixture(autouse=True)
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer steps are evaluated again than usual, so that the tests are short."""
+    monkeypatch.setattr("mdsuite.ledger.KEPT", (60,))
+
+
+PLANTED = [
+    ("truncated?strength=1", 4, "cutoff_discontinuity"),
+    ("curl?strength=0.01&host=argon", 4, "non_conservative_forces"),
+    ("clean?host=argon", 30, "timestep"),
+    ("stale_list?strength=0.5", 4, "stale_neighbour_list"),
+    ("noisy?strength=0.01&host=argon", 4, "nondeterminism"),
+]
+
+
+@pytest.mark.parametrize(("animal", "timestep", "cause"), PLANTED, ids=[cause for _, _, cause in PLANTED])
+def test_the_cause_of_a_drift_is_the_one_that_was_planted(animal: str, timestep: int, cause: str, tmp_path: Path):
+    content = run(tmp_path, f"ase:mdsuite_driver.zoo:{animal}", "--timestep-fs", timestep, "--time-ps", 0.5 * timestep)
+    assert content["causes"][0]["name"] == cause
+    assert cause == "nondeterminism" or content["causes"][0]["share"] > 0.7
+
+
+def test_a_clean_run_has_nothing_but_the_integrators_error_and_closes_to_rounding(tmp_path: Path):
+    clean = run(tmp_path, "ase:mdsuite_driver.zoo:clean?host=argon", "--timestep-fs", 2, "--time-ps", 1)
+    assert {each["name"] for each in clean["causes"]} <= {"timestep"}
+    assert measured(clean, "jump_steps")["value"] == 0.0
+    assert measured(clean, "ledger_engine")["value"] == 0.0
+    assert abs(measured(clean, "ledger_closure")["value"]) < 1e-11
