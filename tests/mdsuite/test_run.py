@@ -74,8 +74,8 @@ class Swirls(Calculator):
 
 
 def command(*arguments: object, check: bool = False) -> Result:
-    """Without the static gates, which have tests of their own, unless they are asked for."""
-    flags = ["--engine", "lammps", "--check" if check else "--no-check"]
+    """Without static gates and prepared starts, which have tests of their own, unless they are asked for."""
+    flags = ["--engine", "lammps", "--no-follow-up", "--check" if check else "--no-check"]
     return CliRunner().invoke(main, ["run", *flags, *(str(argument) for argument in arguments)])
 
 
