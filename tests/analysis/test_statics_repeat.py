@@ -43,6 +43,12 @@ def test_noise_is_not_repeatable():
     assert found["repeatability_energy"] > LIMIT and found["repeatability_force"] > LIMIT
 
 
+def test_noise_is_not_taken_for_memory():
+    assert all(
+        each.ci[0] < LIMIT < each.ci[1] for each in history(noisy(pairwise(), energy=1e-3, force=1e-3), cluster())
+    )
+
+
 def test_a_kept_answer_does_not_hide_noise():
     class Cached:
         def __init__(self, potential):

@@ -27,8 +27,8 @@ remedy = "none"
 def run(folder: Path, model: str, *flags: object) -> dict[str, Any]:
     (folder / "strict.toml").write_text(STRICT)
     arguments = ["--engine", "lammps", "--model", model, "--structure", "argon", "--temperature-K", 90]
-    arguments += ["--replicas", 1, "--profile", folder / "strict.toml", *flags, "--output", folder / "o"]
-    CliRunner().invoke(main, ["run", *map(str, arguments)], catch_exceptions=False)
+    arguments += ["--no-follow-up", "--replicas", 1, "--profile", folder / "strict.toml", *flags]
+    CliRunner().invoke(main, ["run", *map(str, arguments), "--output", str(folder / "o")], catch_exceptions=False)
     return json.loads((folder / "o" / "results.json").read_text())
 
 

@@ -8,10 +8,11 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,17 +114,29 @@ LIES = {
 TRANSPORTS = ("unix", "tcp")
 
 
+def cases(faults: Iterable[str], first: str) -> list[Any]:
+    """Every fault over every transport; one of the two, in turns, is left to the slow tests."""
+    return [
+        pytest.param(fault, transport, marks=[] if (k + (transport == first)) % 2 else pytest.mark.slow)
+        for k, fault in enumerate(faults)
+        for transport in TRANSPORTS
+    ]
+
+
 @pytest.fixture(scope="module")
-def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str, str], Future[Ended]]]:
-    """Every fault of a driver over every transport, two runs at a time."""
+def matrix(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[tuple[str, str, str], Future[Ended]]]:
+    """Every fault of a driver that a selected test asks for, two runs at a time."""
     root = tmp_path_factory.mktemp("matrix")
+    asked = [item for item in request.session.items if "matrix" in getattr(item, "fixturenames", ())]
+    keys = [
+        (params["fault"], params["transport"], "once" if "replaced" in each.name else "always")
+        for each in asked
+        for params in [each.callspec.params]
+    ]
     with ThreadPoolExecutor(2) as pool:
-        yield {
-            (fault, transport, how): pool.submit(_with_fault, root, fault, transport, how)
-            for transport in TRANSPORTS
-            for how, faults in (("once", DEAD), ("always", [*DEAD, *LIES]))
-            for fault in faults
-        }
+        yield {key: pool.submit(_with_fault, root, *key) for key in keys}
 
 
 def _with_fault(root: Path, fault: str, transport: str, how: str) -> Ended:
@@ -132,8 +145,7 @@ def _with_fault(root: Path, fault: str, transport: str, how: str) -> Ended:
     return carried_out(faulty_run(fault, coupling=replace(ONE, transport=transport), **mark), folder)
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("fault", DEAD)
+@pytest.mark.parametrize(("fault", "transport"), cases(DEAD, "unix"))
 def test_a_driver_that_dies_is_replaced_and_the_trajectory_is_the_same(fault, transport, matrix, clean: Path):
     ended = matrix[fault, transport, "once"].result()
     assert (ended.code, status(ended.folder)["status"]) == (0, "done"), ended.said
@@ -142,8 +154,7 @@ def test_a_driver_that_dies_is_replaced_and_the_trajectory_is_the_same(fault, tr
     require_nothing_left(ended)
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("fault", DEAD)
+@pytest.mark.parametrize(("fault", "transport"), cases(DEAD, "tcp"))
 def test_a_driver_that_dies_again_and_again_ends_the_run(fault, transport, matrix, clean: Path):
     ended = matrix[fault, transport, "always"].result()
     found = status(ended.folder)
@@ -154,8 +165,7 @@ def test_a_driver_that_dies_again_and_again_ends_the_run(fault, transport, matri
     require_nothing_left(ended)
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("fault", LIES)
+@pytest.mark.parametrize(("fault", "transport"), cases(LIES, "unix"))
 def test_what_a_driver_says_of_itself_or_says_wrongly_ends_the_run(fault, transport, matrix, clean: Path):
     ended = matrix[fault, transport, "always"].result()
     outcome, said = LIES[fault]
