@@ -244,7 +244,7 @@ def assess(
 def prepared_twin(assessment: Assessment) -> Campaign | None:
     """One replica of what was hot, from a start that the model itself has relaxed and a thermostat has warmed.
 
-    None where nothing was hot, or it was not wanted, or the campaign was prepared itself, or nobody can relax its model.
+    None where nothing was hot, it was not wanted, the campaign was prepared itself, or nobody can relax its model.
     """
     campaign = assessment.plan.campaign
     hot = [each.run for each in assessment.runs if _hot(each) and each.run.native is None]

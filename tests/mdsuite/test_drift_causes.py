@@ -53,7 +53,7 @@ PLANTED = [
 
 @pytest.mark.parametrize(("animal", "timestep", "cause"), PLANTED, ids=[cause for _, _, cause in PLANTED])
 def test_the_cause_of_a_drift_is_the_one_that_was_planted(animal: str, timestep: int, cause: str, tmp_path: Path):
-    content = run(tmp_path, f"ase:mdsuite_driver.zoo:{animal}", "--timestep-fs", timestep, "--time-ps", 0.5 * timestep)
+    content = run(tmp_path, f"ase:mdsuite_driver.zoo:{animal}", "--timestep-fs", timestep, "--time-ps", 0.3 * timestep)
     assert content["causes"][0]["name"] == cause
     assert cause == "nondeterminism" or content["causes"][0]["share"] > 0.7
 
