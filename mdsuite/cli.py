@@ -83,7 +83,7 @@ def main() -> None:
 @click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-out"), help="Folder for everything.")
 @click.option("--jobs", type=click.IntRange(1), help="Trajectories at a time.  [default: one for each CPU]")
 def run(campaign: Path | None, output: Path, jobs: int | None, deadline: float | None, **flags: Any) -> None:
-    """Integrate NVE trajectories, measure them, and write a verdict.
+    """Integrate trajectories, measure them, and write a verdict.
 
     \b
     mdsuite run --engine lammps
@@ -175,6 +175,29 @@ def check(
             code = BAD_INPUT
         except KeyboardInterrupt:
             code = STOPPED
+    sys.exit(code)
+
+
+@main.command()
+@click.option("--only", multiple=True, metavar="NAME", help="Animals of the zoo.  [default: all]")
+@click.option("--all-hosts", is_flag=True, help="Each on every system that it can live on, not on the best alone.")
+@click.option("--without-runs", is_flag=True, help="Static checks alone; what takes trajectories is not run.")
+@click.option("--jobs", type=click.IntRange(1), help="Trials at a time.  [default: one for each CPU]")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-selftest"), help="For the report.")
+def selftest(only: tuple[str, ...], all_hosts: bool, without_runs: bool, jobs: int | None, output: Path) -> None:
+    """Try every check on defective models and on their clean twins, and write the confusion matrix.
+
+    \b
+    mdsuite selftest --only truncated --only curl --without-runs
+
+    Exit codes: 0 all defects found and no twin suspected, 1 not so, 2 bad input, 3 something was not run.
+    """  # noqa: D301  \b is click's
+    with _stoppable(None) as stop:
+        try:
+            code = _selftest(only, output, jobs or _n_cpus(), stop, all_hosts=all_hosts, runs=not without_runs)
+        except (InputError, OSError) as error:
+            click.echo(f"mdsuite: {error}", err=True)
+            code = BAD_INPUT
     sys.exit(code)
 
 
@@ -304,6 +327,23 @@ def _check(
         examination = examine(subject, given, criteria, output, seed=seed, told=status.update)
     print_examination(console, examination, write_check_report(examination, output))
     return exit_code(examination.verdict)
+
+
+def _selftest(only: Sequence[str], output: Path, jobs: int, stop: Stop, *, all_hosts: bool, runs: bool) -> int:
+    from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
+    from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
+    from mdsuite.selftest.carry_out import carry_out  # noqa: PLC0415
+    from mdsuite.selftest.instruments import Bench  # noqa: PLC0415
+    from mdsuite.selftest.report import write_selftest_report  # noqa: PLC0415
+    from mdsuite.selftest.trial import choose  # noqa: PLC0415
+
+    cases = list(choose(only, all_hosts=all_hosts))
+    output.mkdir(parents=True, exist_ok=True)
+    bench = Bench(output=output, static=read_profile("static"), stop=stop)
+    confusion = carry_out(cases, bench, runs=runs, jobs=jobs, told=click.echo)
+    report = write_selftest_report(confusion, output)
+    click.echo(f"\nverdict: {confusion.verdict}\nreport:  {report}")
+    return exit_code(confusion.verdict)
 
 
 def _run(

@@ -8,7 +8,7 @@ from mdsuite_analysis.ledger.residual import Box, Instant
 from mdsuite_analysis.ledger.sampling import Sample, StepSampler
 from mdsuite_driver.models.protocol import Evaluation
 
-KEPT = 32  # steps of a chunk, for re-evaluation
+KEPT = 64  # steps of a chunk, for re-evaluation
 
 
 class Witness:

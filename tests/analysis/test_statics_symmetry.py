@@ -18,7 +18,7 @@ from mdsuite_analysis.statics.symmetry import (
 )
 
 FRAMES = [cluster(), crystal()]
-ENERGY, FORCE = 0.1, 1e-3  # meV/atom, 1
+ENERGY, FORCE = 0.01, 1e-4  # meV/atom, 1
 
 
 def with_energy(extra, potential=None):

@@ -137,8 +137,8 @@ def _scanned(
     step = float(np.clip((farthest - closest) * n_pairs / N_DIMER_EVALUATIONS, FINEST, COARSEST))
     path = _dimer_path(configuration, pair, direction, farthest)
     scan = reachable(sample(potential, path, np.arange(closest, farthest + (SIDE + 2) * step, step)))
-    among = candidates(path, scan, most=1)
-    found = places(potential, among if cutoff is None else [*among, *expected(path, scan, cutoff)], most=2)
+    among = candidates(path, scan)
+    found = places(potential, among if cutoff is None else [*among, *expected(path, scan, cutoff)], most=3)
     jumps = energy_jump(potential, found), force_jump(potential, found)
     return _Dimer(path=path, scan=scan, of_energy=jumps[0], of_forces=jumps[1])
 

@@ -27,8 +27,8 @@ class Check:
 
 
 CHECKS: tuple[Check, ...] = (
-    Check("precision", "precision of energy and forces", lambda p, c, _, seed: precision(p, c, seed=seed)),
     Check("repetition", "same frame, same answer", lambda p, c, _, seed: repetition(p, c, seed=seed)),
+    Check("precision", "precision of energy and forces", lambda p, c, _, seed: precision(p, c, seed=seed)),
     Check(
         "gradient",
         "forces and virial against the energy",
@@ -46,4 +46,4 @@ CHECKS: tuple[Check, ...] = (
     Check("vacuum", "cut-off of every pair in vacuum", lambda p, c, r, seed: cutoff_in_vacuum(p, c, r, seed=seed)),
     Check("company", "cut-off among other atoms", lambda p, c, r, seed: cutoff_in_company(p, c, r, seed=seed)),
 )
-"""In order; each yields its measurements, nan where the potential gave no answer, and raises nothing of its making."""
+"""In order, for the first looks at the first answer too; each yields its measurements, nan where the potential gave no answer, and raises nothing of its making."""

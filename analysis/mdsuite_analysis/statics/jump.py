@@ -73,16 +73,20 @@ class Candidate(NamedTuple):
 
 
 def candidates(path: Path, scan: Samples, *, most: int = 2) -> list[Candidate]:
-    """Intervals of evenly spaced samples that stand out, `most` for energy and for forces; the quietest if none."""
-    steps = {False: np.abs(_steps(scan.energy)), True: np.linalg.norm(_steps(scan.forces), axis=2).max(axis=1)}
+    """Intervals of evenly spaced samples that stand out, `most` for energy and for forces; the quietest if none.
+
+    The energy stands out where either side's prediction fails, or where it changes by what the forces do not say; the
+    latter sees smaller steps unless the forces are no gradient, and then it is nothing unusual.
+    """
+    of_energy = np.maximum(_excess(np.abs(_steps(scan.energy))), _excess(np.abs(_unexplained_changes(scan))))
+    of_forces = _excess(np.linalg.norm(_steps(scan.forces), axis=2).max(axis=1))
     found = []
-    for of_forces, step in steps.items():
-        excess = step - _STANDS_OUT * _usual(step)
+    for is_force, excess in ((False, of_energy), (True, of_forces)):
         for n in range(most):
             k = int(np.clip(np.argmax(excess), 1, len(excess) - 2))
             if n and not excess[k] > 0.0:
                 break
-            found.append(Candidate(path, scan, k + SIDE - 1, of_forces, float(excess[k])))
+            found.append(Candidate(path, scan, k + SIDE - 1, is_force, float(excess[k])))
             excess[max(k - SIDE, 0) : k + SIDE + 1] = -np.inf
     return found
 
@@ -146,11 +150,24 @@ def _steps(values: Floats) -> Floats:
     return np.asarray(right - left)
 
 
-def _usual(step: Floats) -> Floats:
+def _unexplained_changes(scan: Samples) -> Floats:
+    """Of the energy over the same intervals, less the work of the forces by cubics, and less what is usual around them."""
+    f = scan.force[SIDE - 2 : len(scan.s) - SIDE + 2]
+    work = (13.0 * (f[1:-2] + f[2:-1]) - f[:-3] - f[3:]) / 24.0 * (scan.s[1] - scan.s[0])
+    changes = np.diff(scan.energy[SIDE - 1 : len(scan.s) - SIDE + 1]) + work
+    return np.asarray(changes - _around(changes))
+
+
+def _excess(step: Floats) -> Floats:
+    """How much of a step is beyond what would stand out from its surroundings."""
+    return np.asarray(step - _STANDS_OUT * _around(step))
+
+
+def _around(values: Floats) -> Floats:
     """The median of each interval's surroundings, without those whose points it shares."""
-    k = np.arange(len(step))
+    k = np.arange(len(values))
     apart = np.abs(k[:, None] - k)
-    around = np.where((apart >= SIDE) & (apart <= _WINDOW), step, np.nan)
+    around = np.where((apart >= SIDE) & (apart <= _WINDOW), values, np.nan)
     return np.asarray(np.nanmedian(around, axis=1))
 
 

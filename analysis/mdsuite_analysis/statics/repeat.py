@@ -1,7 +1,7 @@
 """Whether a potential says the same of the same frame, whatever it was asked before."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from mdsuite_analysis.statics.inquiry import Named, answered, ask, copied
 N_REPEATS = 20
 STEP = 0.01
 """Displacement, Å, of the fastest atom per step of a slow path, as in molecular dynamics."""
+
+NOISE = 3.0
+"""Times by which the spread of five answers that should be equal may be exceeded by the largest of fifty."""
 
 SLOW_STEPS = 200
 STATIONS = 20  # of a slow path at which it is compared
@@ -44,9 +47,7 @@ def repeatability(potential: Potential, configuration: Configuration, *, seed: i
         frame, other = thermal(configuration, rng), thermal(configuration, rng)
         answers = [_after(potential, [other], frame) for _ in range(N_REPEATS + 1)][1:]
         note = f"{N_REPEATS} evaluations"
-        energies = np.array([each.energy for each in answers])
-        forces = np.array([each.forces for each in answers])
-        return _pair(REPEAT, float(np.ptp(energies)), float(np.ptp(forces, axis=0).max()), note)
+        return _pair(REPEAT, *_spread(answers), note)
 
     return answered(REPEAT, measure)
 
@@ -55,19 +56,24 @@ def history(potential: Potential, configuration: Configuration, *, seed: int = 0
     """`history_energy` and `history_force`: how far answers differ with what was asked before, the largest difference.
 
     The reference of every frame is its answer right after one with another number of atoms, for which nothing kept can
-    be used. Against it stand answers after the frame itself, after a small and after large displacements, and at
-    stations of slow paths, 0.01 Å per step and farther than any neighbour list is kept for.
+    be used. Against it stand the first answer of all, answers after the frame itself, after a small and after large displacements, and at
+    stations of slow paths, 0.01 Å per step and farther than any neighbour list is kept for. What is only noise differs
+    among the references as well, and widens the interval.
     """
 
     def measure() -> list[Measurement]:
         rng = np.random.default_rng(seed)
-        found = [*_contexts(potential, configuration, rng)]
+        found, references = _contexts(potential, configuration, rng)
         for path in _slow_paths(configuration, rng):
             found += _slow(potential, path)
         energy = max(found, key=lambda each: each.energy)
         force = max(found, key=lambda each: each.force)
         note = f"energy: {energy.when}; forces: {force.when}; {len(found)} comparisons"
-        return _pair(HISTORY, energy.energy, force.force, note)
+        noise = (NOISE * each for each in _spread(references))
+        return [
+            replace(each, ci=(max(each.value - width, 0.0), each.value + width))
+            for each, width in zip(_pair(HISTORY, energy.energy, force.force, note), noise, strict=True)
+        ]
 
     return answered(HISTORY, measure)
 
@@ -99,10 +105,13 @@ def _fresh(potential: Potential, frame: Configuration) -> Evaluation:
     return _after(potential, [without_last(frame)], frame)
 
 
-def _contexts(potential: Potential, configuration: Configuration, rng: np.random.Generator) -> Iterator[_Difference]:
+def _contexts(
+    potential: Potential, configuration: Configuration, rng: np.random.Generator
+) -> tuple[list[_Difference], list[Evaluation]]:
+    """Differences at first and after other frames, and the references, which are all of one frame."""
     frame = thermal(configuration, rng)
-    n_atoms = len(frame.numbers)
-    near = displaced(frame, 1e-3 * random_direction(rng, n_atoms))
+    first = ask(potential, frame)
+    near = displaced(frame, 1e-3 * random_direction(rng, len(frame.numbers)))
     shifted = displaced(frame, np.array([7.0, 5.0, 3.0]))
     others = {
         "after itself": [frame],
@@ -111,9 +120,17 @@ def _contexts(potential: Potential, configuration: Configuration, rng: np.random
         "after a large displacement": [shifted],
         "after a return": [frame, shifted, near],
     }
-    for when, before in others.items():
-        reference = _fresh(potential, frame)
-        yield _difference(when, _after(potential, before, frame), reference)
+    references = [_fresh(potential, frame) for _ in others]
+    answers = [_after(potential, before, frame) for before in others.values()]
+    found = [_difference(*each) for each in zip(others, answers, references, strict=True)]
+    return [_difference("at first", first, references[-1]), *found], references
+
+
+def _spread(answers: Sequence[Evaluation]) -> tuple[float, float]:
+    """Largest less smallest energy, and of the forces the largest over components."""
+    energies = np.array([each.energy for each in answers])
+    forces = np.array([each.forces for each in answers])
+    return float(np.ptp(energies)), float(np.ptp(forces, axis=0).max())
 
 
 def _slow_paths(configuration: Configuration, rng: np.random.Generator) -> list[list[Configuration]]:
@@ -171,7 +188,7 @@ def input_mutated(potential: Potential, configuration: Configuration) -> Measure
 
 
 def repetition(potential: Potential, configuration: Configuration, *, seed: int = 0) -> Iterator[Measurement]:
-    """Every measurement of this module."""
-    yield input_mutated(potential, configuration)
-    yield from repeatability(potential, configuration, seed=seed)
+    """Every measurement of this module; history comes first, for it looks at the first answer too."""
     yield from history(potential, configuration, seed=seed)
+    yield from repeatability(potential, configuration, seed=seed)
+    yield input_mutated(potential, configuration)
