@@ -150,9 +150,10 @@ def print_examination(console: Console, examination: Examination, report: Path) 
 
 
 def _print_verdict(console: Console, assessment: Assessment, report: Path) -> None:
-    for agreement in assessment.agreements:
-        if agreement.cause is not None:
-            console.print(f"\n{agreement.cause.name}: {agreement.cause.sentence}", markup=False, highlight=False)
+    of_models = [cause for model in assessment.models for cause in model.causes]
+    of_engines = [each.cause for each in assessment.agreements if each.cause is not None]
+    for cause in (*of_models, *of_engines):
+        console.print(f"\n{cause.name}: {cause.sentence}", markup=False, highlight=False, soft_wrap=True)
     colour = COLOURS[assessment.verdict]
     console.print(f"\nverdict: [bold {colour}]{assessment.verdict}[/]")
     console.print(f"report:  {report}", soft_wrap=True, highlight=False)

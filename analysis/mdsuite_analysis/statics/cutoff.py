@@ -57,6 +57,7 @@ SINGLE, COLLECTIVE, CLOSE_UP = 0.5, 0.3, 0.02
 CROWD = 60
 """Atoms that a frame without periodic vectors is multiplied to."""
 N_CROSSINGS = 30
+TRIES = 3  # of them measured
 MOST_PLACES = 6  # looked at closely, for energy and for forces
 PATHS = (3, 6)  # of single atoms: fewest, most
 PULL_STEP = 0.04  # Å
@@ -216,8 +217,8 @@ def _of_company(
     crossed = "" if cutoff is None else f", {n_crossings} crossings of {cutoff:g} Å by single atoms"
     note = f"{len(scans)} paths{crossed}"
     found = places(potential, [candidate for scan in scans for candidate in scan], most=MOST_PLACES)
-    yield _measurement(ENERGY_JUMP, energy_jump(potential, found), "s", note)
-    yield _measurement(FORCE_JUMP, force_jump(potential, found), "s", note)
+    yield _measurement(ENERGY_JUMP, energy_jump(potential, found, tries=TRIES), "s", note)
+    yield _measurement(FORCE_JUMP, force_jump(potential, found, tries=TRIES), "s", note)
 
 
 def _along(potential: Potential, path: Path, step: float, length: float) -> list[Candidate]:

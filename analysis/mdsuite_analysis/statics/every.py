@@ -46,4 +46,7 @@ CHECKS: tuple[Check, ...] = (
     Check("vacuum", "cut-off of every pair in vacuum", lambda p, c, r, seed: cutoff_in_vacuum(p, c, r, seed=seed)),
     Check("company", "cut-off among other atoms", lambda p, c, r, seed: cutoff_in_company(p, c, r, seed=seed)),
 )
-"""In order, for the first looks at the first answer too; each yields its measurements, nan where the potential gave no answer, and raises nothing of its making."""
+"""In order, for the first looks at the first answer too.
+
+Each yields its measurements, nan where the potential gave no answer, and raises nothing of its making.
+"""

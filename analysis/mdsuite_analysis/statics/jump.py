@@ -115,17 +115,26 @@ def _places(potential: Potential, candidate: Candidate) -> list[Place]:
     return [_rough(potential, candidate.path, at * NARROWEST) for at in sorted(found)]
 
 
-def energy_jump(potential: Potential, found: Iterable[Place]) -> Jump:
-    """The largest step of the energy."""
-    place = max(found, key=lambda each: abs(each.energy))
+def energy_jump(potential: Potential, found: Sequence[Place], *, tries: int = 1) -> Jump:
+    """The largest step of the energy, of the `tries` that seem so."""
+    ranked = sorted(found, key=lambda each: -abs(each.energy))
+    return max((_energy_step(potential, place) for place in ranked[:tries]), key=_surely)
+
+
+def _energy_step(potential: Potential, place: Place) -> Jump:
     sides = {span: _sides(potential, place, span, _FINE) for span in ENERGY_SPANS}
     height, error = _least(_height(below.energy, above.energy, span) for span, (below, above) in sides.items())
     return Jump(at=place.at, height=height, error=error)
 
 
-def force_jump(potential: Potential, found: Iterable[Place]) -> Jump:
-    """The largest step of a force, along the direction that was found first, so that it is unbiased."""
-    place = max(found, key=lambda each: float(np.linalg.norm(each.forces, axis=1).max()))
+def force_jump(potential: Potential, found: Sequence[Place], *, tries: int = 1) -> Jump:
+    """The largest step of a force, of the `tries` that seem so."""
+    ranked = sorted(found, key=lambda each: -float(np.linalg.norm(each.forces, axis=1).max()))
+    return max((_force_step(potential, place) for place in ranked[:tries]), key=_surely)
+
+
+def _force_step(potential: Potential, place: Place) -> Jump:
+    """Of the atom on which it is largest, along the direction that was found first, so that it is unbiased."""
     size = np.linalg.norm(place.forces, axis=1)
     atom = int(np.argmax(size))
     direction = place.forces[atom] / max(float(size[atom]), 1e-300)
@@ -135,6 +144,11 @@ def force_jump(potential: Potential, found: Iterable[Place]) -> Jump:
         for span, (below, above) in sides.items()
     )
     return Jump(at=place.at, height=height, error=error)
+
+
+def _surely(jump: Jump) -> tuple[float, float]:
+    """How large it is at least, and how large it seems; other steps near by make a height uncertain."""
+    return max(abs(jump.height) - STANDARD_ERRORS * jump.error, 0.0), abs(jump.height)
 
 
 def _least(heights: Iterable[tuple[float, float]]) -> tuple[float, float]:
@@ -151,7 +165,7 @@ def _steps(values: Floats) -> Floats:
 
 
 def _unexplained_changes(scan: Samples) -> Floats:
-    """Of the energy over the same intervals, less the work of the forces by cubics, and less what is usual around them."""
+    """Of the energy over the same intervals, less the work of the forces, and less what is usual around them."""
     f = scan.force[SIDE - 2 : len(scan.s) - SIDE + 2]
     work = (13.0 * (f[1:-2] + f[2:-1]) - f[:-3] - f[3:]) / 24.0 * (scan.s[1] - scan.s[0])
     changes = np.diff(scan.energy[SIDE - 1 : len(scan.s) - SIDE + 1]) + work

@@ -56,9 +56,9 @@ def history(potential: Potential, configuration: Configuration, *, seed: int = 0
     """`history_energy` and `history_force`: how far answers differ with what was asked before, the largest difference.
 
     The reference of every frame is its answer right after one with another number of atoms, for which nothing kept can
-    be used. Against it stand the first answer of all, answers after the frame itself, after a small and after large displacements, and at
-    stations of slow paths, 0.01 Å per step and farther than any neighbour list is kept for. What is only noise differs
-    among the references as well, and widens the interval.
+    be used. Against it stand the first answer of all, answers after the frame itself, after a small and after large
+    displacements, and at stations of slow paths, 0.01 Å per step and farther than any neighbour list is kept for. What
+    is only noise differs among the references as well, and widens the interval.
     """
 
     def measure() -> list[Measurement]:
