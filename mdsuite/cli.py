@@ -343,7 +343,7 @@ def _selftest(only: Sequence[str], output: Path, jobs: int, stop: Stop, *, all_h
     confusion = carry_out(cases, bench, runs=runs, jobs=jobs, told=click.echo)
     report = write_selftest_report(confusion, output)
     click.echo(f"\nverdict: {confusion.verdict}\nreport:  {report}")
-    return exit_code(confusion.verdict)
+    return STOPPED if stop.requested else exit_code(confusion.verdict)
 
 
 def _run(

@@ -56,13 +56,46 @@ _SHOWN_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 def static_causes(judged: Sequence[Judged]) -> list[Cause]:
     """Every cause that a failed check shows, each with the failures that show it, the worst structure first."""
-    failed = [each for each in judged if each.outcome is Outcome.FAIL and each.measurement is not None]
+    failed = _unexplained(judged)
     causes = []
     for name, shown_by in _SHOWN_BY.items():
         evidence = [each for each in failed if each.criterion.measurement in shown_by]
         if evidence:
             causes.append(_cause(name, evidence))
     return causes
+
+
+SYMMETRIES = (NOT_TRANSLATION_INVARIANT, NOT_ROTATION_INVARIANT, NOT_PERMUTATION_INVARIANT, NOT_EXTENSIVE)
+BEYOND_CHANCE = 3.0
+"""Times what repeating shows, from which a difference comes from memory and not from chance."""
+
+
+def _unexplained(judged: Sequence[Judged]) -> list[Judged]:
+    """Failures, without those that another failure brings about by itself.
+
+    Random answers differ after another question as they do after the same; random or coarse answers differ between
+    images of one frame; forces that are no derivative make a virial that is none; coarse forces step everywhere.
+    """
+    failed = [each for each in judged if each.outcome is Outcome.FAIL and each.measurement is not None]
+    names = {each.criterion.measurement for each in failed}
+    explained: set[str] = set()
+    chance = {each.criterion.measurement: each for each in failed}
+    for kind in ("energy", "force"):
+        memory, random = chance.get(f"history_{kind}"), chance.get(f"repeatability_{kind}")
+        if memory and random and not _value_of(memory) > BEYOND_CHANCE * _value_of(random):
+            explained.add(f"history_{kind}")
+    if names & {*_SHOWN_BY[NONDETERMINISM]}:
+        explained |= {*_SHOWN_BY[PRECISION]}
+    if names & {*_SHOWN_BY[NONDETERMINISM], *_SHOWN_BY[PRECISION]}:
+        explained |= {name for cause in (*SYMMETRIES, VIRIAL_INCONSISTENT) for name in _SHOWN_BY[cause]}
+        explained |= set() if "cutoff_energy_jump" in names else {"cutoff_force_jump"}
+    if "force_energy_consistency" in names:
+        explained |= {*_SHOWN_BY[VIRIAL_INCONSISTENT]}
+    return [each for each in failed if each.criterion.measurement not in explained]
+
+
+def _value_of(judged: Judged) -> float:
+    return math.nan if judged.measurement is None else judged.measurement.value
 
 
 def _cause(name: str, evidence: Sequence[Judged]) -> Cause:

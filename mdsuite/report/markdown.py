@@ -75,7 +75,7 @@ class Row:
 
 def markdown(assessment: Assessment, output: Path, template: str) -> str:
     """The text of report.md by one of the templates."""
-    return _rendered(template, _vocabulary(assessment, output))
+    return rendered(template, _vocabulary(assessment, output))
 
 
 def series_markdown(analysis: Analysis) -> str:
@@ -92,7 +92,7 @@ def series_markdown(analysis: Analysis) -> str:
         ],
         "more_time": lambda: words.more_time(analysis.judged, analysis.duration),
     }
-    return _rendered("analyze.md.j2", vocabulary)
+    return rendered("analyze.md.j2", vocabulary)
 
 
 def _label_together(measurement: Measurement) -> str:
@@ -122,7 +122,7 @@ def check_markdown(examination: Examination) -> str:
         "about": _subject,
         "unjudged": lambda of: [each for each in of.measurements if id(each) not in judged],
     }
-    return _rendered("check.md.j2", vocabulary)
+    return rendered("check.md.j2", vocabulary)
 
 
 def _subject(measurement: Measurement) -> str:
@@ -131,7 +131,8 @@ def _subject(measurement: Measurement) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def _rendered(template: str, vocabulary: Mapping[str, object]) -> str:
+def rendered(template: str, vocabulary: Mapping[str, object]) -> str:
+    """A template filled with words, no line left empty twice."""
     environment = Environment(
         loader=PackageLoader("mdsuite.report"),
         undefined=StrictUndefined,

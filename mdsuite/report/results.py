@@ -39,12 +39,12 @@ def results(assessment: Assessment, output: Path) -> Json:
         "engine": engines[0] if len(engines) == 1 else list(engines),
         "provenance": provenance(assessment, output),
         "measurements": [
-            *(_measurement(each) for of in _measured(assessment) for each in of.measurements),
-            *(_measurement(each) for each in _of_ladders(assessment)),
+            *(measurement_entry(each) for of in _measured(assessment) for each in of.measurements),
+            *(measurement_entry(each) for each in _of_ladders(assessment)),
         ],
         "envelopes": [_envelope(ladder) for model in assessment.models for ladder in model.ladders],
-        "verdicts": [_judged(each) for of in _measured(assessment) for each in of.judged],
-        "causes": [_cause(each) for each in _causes(assessment)],
+        "verdicts": [verdict_entry(each) for of in _measured(assessment) for each in of.judged],
+        "causes": [cause_entry(each) for each in _causes(assessment)],
         "preparation": _preparation(assessment.prepared),
         "prepared_twin": _twin(assessment.twin),
         "runs": [
@@ -95,8 +95,8 @@ def series_results(analysis: Analysis) -> Json:
         "model": None,
         "engine": None,
         "provenance": here(("mdsuite", "MDAnalysis", "numpy", "scipy")),
-        "measurements": [_measurement(each) for each in analysis.measurements],
-        "verdicts": [_judged(each) for each in analysis.judged],
+        "measurements": [measurement_entry(each) for each in analysis.measurements],
+        "verdicts": [verdict_entry(each) for each in analysis.judged],
         "causes": [],
         "runs": [],
     }
@@ -112,9 +112,9 @@ def check_results(examination: Examination) -> Json:
         "models": [_model(card, examination.verdict)],
         "engine": None,
         "provenance": here(PACKAGES),
-        "measurements": [_measurement(each) for each in examination.measurements],
-        "verdicts": [_judged(each) for each in examination.judged],
-        "causes": [_cause(each) for each in examination.causes],
+        "measurements": [measurement_entry(each) for each in examination.measurements],
+        "verdicts": [verdict_entry(each) for each in examination.judged],
+        "causes": [cause_entry(each) for each in examination.causes],
         "runs": [],
     }
 
@@ -163,7 +163,8 @@ def _causes(assessment: Assessment) -> Iterator[Cause]:
     yield from (each.cause for each in assessment.agreements if each.cause is not None)
 
 
-def _cause(cause: Cause) -> Json:
+def cause_entry(cause: Cause) -> Json:
+    """A cause for programs."""
     return {
         "name": cause.name,
         "share": cause.share,
@@ -173,7 +174,8 @@ def _cause(cause: Cause) -> Json:
     }
 
 
-def _measurement(measurement: Measurement) -> Json:
+def measurement_entry(measurement: Measurement) -> Json:
+    """A measurement for programs."""
     exact = (measurement.value, measurement.value)  # a count, or a property of the recorded series itself
     interval = measurement.ci or exact
     return {
@@ -187,7 +189,8 @@ def _measurement(measurement: Measurement) -> Json:
     }
 
 
-def _judged(judged: Judged) -> Json:
+def verdict_entry(judged: Judged) -> Json:
+    """A verdict for programs."""
     criterion = judged.criterion
     return {
         "measurement": criterion.measurement,

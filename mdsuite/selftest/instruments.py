@@ -12,7 +12,6 @@ import numpy as np
 
 from mdsuite.assessment import AssessedRun, Assessment, assess
 from mdsuite.campaign import Campaign, read_campaign
-from mdsuite.errors import InputError
 from mdsuite.examination import ALL, Subject, examine
 from mdsuite.execution.local import run_all
 from mdsuite.execution.stop import Stop
@@ -183,12 +182,6 @@ def _silently(*_told: object) -> None:
 
 
 INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType({STATIC: examined, RUN: integrated, AGREE: compared})
-
-
-def require_profile(profile: Profile) -> None:
-    """Raise InputError for criteria of which none is for a static check."""
-    if all(family_of(each.measurement) == OTHER for each in profile.criteria):
-        raise InputError(f"{profile.name} has no criterion for a static check; give one that has")
 
 
 def answers_as_clean(case: Case, clean: Case) -> bool:

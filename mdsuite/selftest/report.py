@@ -8,9 +8,9 @@ from typing import Any
 from mdsuite.files import write_json, write_text
 from mdsuite.judgement.judge import Judged
 from mdsuite.report import words
-from mdsuite.report.markdown import _rendered
+from mdsuite.report.markdown import rendered
 from mdsuite.report.provenance import PACKAGES, here
-from mdsuite.report.results import SCHEMA, _cause, _judged, _measurement
+from mdsuite.report.results import SCHEMA, cause_entry, measurement_entry, verdict_entry
 from mdsuite.selftest.confusion import Confusion
 from mdsuite.selftest.instruments import COLUMNS
 from mdsuite.selftest.trial import Trial
@@ -34,8 +34,8 @@ def selftest_results(confusion: Confusion) -> Json:
         "model": None,
         "engine": None,
         "provenance": here(PACKAGES),
-        "measurements": [_measurement(each) for each in confusion.measurements],
-        "verdicts": [_judged(each) for each in confusion.judged],
+        "measurements": [measurement_entry(each) for each in confusion.measurements],
+        "verdicts": [verdict_entry(each) for each in confusion.judged],
         "causes": [],
         "runs": [],
         "trials": [_trial(each) for each in (*confusion.defects, *confusion.hosts)],
@@ -53,11 +53,11 @@ def _trial(trial: Trial) -> Json:
         "unit_of_strength": case.animal.unit_of_strength,
         "signs": dict(trial.signs),
         "reason": trial.reason,
-        "causes": [_cause(cause) for of in trial.findings for cause in of.causes],
+        "causes": [cause_entry(cause) for of in trial.findings for cause in of.causes],
         "allowed_causes": [] if case.twin else list(case.animal.causes),
         "wrong_causes": list(trial.wrong_causes),
-        "measurements": [_measurement(each.measurement) for each in judged if each.measurement is not None],
-        "verdicts": [_judged(each) for each in judged],
+        "measurements": [measurement_entry(each.measurement) for each in judged if each.measurement is not None],
+        "verdicts": [verdict_entry(each) for each in judged],
     }
 
 
@@ -73,7 +73,7 @@ def selftest_markdown(confusion: Confusion) -> str:
         "number": words.number,
         "provenance": here(PACKAGES),
     }
-    return _rendered("selftest.md.j2", vocabulary)
+    return rendered("selftest.md.j2", vocabulary)
 
 
 def _share(part: tuple[Trial, ...], whole: tuple[Trial, ...]) -> str:

@@ -150,8 +150,13 @@ class Trial:
 
     @property
     def not_run(self) -> bool:
-        """Whether something was asked that gave no answer."""
-        return Sign.NOT_RUN in self.signs.values()
+        """Whether something was asked that gave no answer and could have changed the result.
+
+        An instrument that did not work counts always; a check that the model itself refused, or that a discontinuity
+        made impossible, does where nothing else flagged.
+        """
+        silent = [each for each in self.findings if Sign.NOT_RUN in each.signs.values()]
+        return any(not each.judged or not self.flagged for each in silent)
 
     @property
     def reason(self) -> str:

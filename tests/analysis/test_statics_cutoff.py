@@ -92,7 +92,10 @@ def test_a_cap_that_a_small_molecule_never_reaches_shows_in_a_crowd():
 
 def test_noise_is_no_step():
     noise = noisy(pairwise(), energy=2e-5)
-    jumps = [*vacuum(noise, "cutoff_energy_jump").values(), *company(noise, "cutoff_energy_jump", crystal()).values()]
+    jumps = [
+        *vacuum(noise, "cutoff_energy_jump", frame=crystal()).values(),
+        *company(noise, "cutoff_energy_jump", crystal()).values(),
+    ]
     assert max(each.ci[0] for each in jumps) < ENERGY
 
 

@@ -14,13 +14,13 @@ from mdsuite.campaign import read_campaign
 from mdsuite.errors import InputError
 from mdsuite.execution.stop import Stop
 from mdsuite.judgement.causes import Cause
-from mdsuite.judgement.criteria import Profile, read_profile
-from mdsuite.judgement.judge import Verdict
+from mdsuite.judgement.criteria import read_profile
+from mdsuite.judgement.judge import Verdict, judge
 from mdsuite.plan import make_plan
 from mdsuite.selftest import carry_out as carrying_out
 from mdsuite.selftest.carry_out import carry_out
 from mdsuite.selftest.confusion import Confusion
-from mdsuite.selftest.instruments import COLUMNS, OTHER, Bench, family_of, require_profile, with_wrong_masses
+from mdsuite.selftest.instruments import COLUMNS, OTHER, Bench, family_of, with_wrong_masses
 from mdsuite.selftest.report import write_selftest_report
 from mdsuite.selftest.trial import AGREE, CLEAN, RUN, STATIC, Case, Finding, Sign, choose
 from mdsuite_driver.zoo import ANIMALS
@@ -150,6 +150,16 @@ def test_a_defect_that_needs_a_trajectory_is_not_run_without_runs(tmp_path: Path
     assert confusion.verdict is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.parametrize(("other", "verdict"), [(Sign.FLAGGED, Verdict.APPROVED), (Sign.SILENT, Verdict.INCONCLUSIVE)])
+def test_a_check_that_a_model_refuses_leaves_open_only_what_no_other_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: Sign, verdict: Verdict
+):
+    refused = judge(read_profile("static").criteria[0], None, {})
+    finding = Finding(signs={"gradient": other, "curl": Sign.NOT_RUN}, judged=(refused,))
+    findings = {"scaled-argon": finding, "else": says(Sign.SILENT)}
+    assert tried(tmp_path, monkeypatch, findings, "scaled").verdict is verdict
+
+
 def test_a_stop_leaves_the_rest_not_run(tmp_path: Path):
     stop = Stop()
     stop.request()
@@ -208,11 +218,6 @@ def test_only_the_engine_under_test_has_wrong_masses():
 def test_every_static_criterion_belongs_to_a_family():
     families = {each.measurement: family_of(each.measurement) for each in read_profile("static").criteria}
     assert set(families.values()) <= set(COLUMNS) - {OTHER}, families
-
-
-def test_criteria_without_a_static_check_are_refused():
-    with pytest.raises(InputError, match="no criterion for a static check"):
-        require_profile(Profile("mine", "mine", read_profile("seed").criteria))
 
 
 @pytest.mark.slow

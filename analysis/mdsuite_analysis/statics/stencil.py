@@ -14,7 +14,7 @@ from mdsuite_analysis.potential import Potential
 from mdsuite_analysis.series import Floats
 from mdsuite_analysis.statics.path import Path, Samples, sample
 
-SCALES = (4e-2, 1e-3, 5e-5)
+SCALES = (2e-2, 1e-3, 5e-5)
 """Half lengths of the stencils, Å."""
 
 NODES = np.linspace(-1.0, 1.0, 9)
@@ -82,7 +82,7 @@ def _slopes(samples: Sequence[Samples], excess: Floats, scale: float, scatter: f
     smooth = kept.all(axis=1) & (scatters <= OUTLYING * float(np.median(scatters)) + DIFFERENT * np.abs(forces).max())
     chosen = smooth if smooth.sum() >= FEWEST else np.ones(len(samples), dtype=bool)
     n_kept = np.maximum(kept[chosen].sum(axis=1), 1)
-    energy_noise = float(np.median([_scatter(each.energy) for each in samples]))
+    energy_noise = float(np.median(np.array([_scatter(each.energy) for each in samples])[chosen]))
     return Slopes(
         excess=np.where(kept, excess, 0.0)[chosen].sum(axis=1) / n_kept,
         variance=2.0 * (energy_noise / (2.0 * scale * n_kept / N_INTERVALS)) ** 2 + scatter**2 / len(NODES),
