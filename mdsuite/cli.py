@@ -413,7 +413,7 @@ def _assessed(task: _Task, campaign: Any, output: Path) -> Any:
     from mdsuite.assessment import assess, examine_models  # noqa: PLC0415  what follows takes torch with it
     from mdsuite.early import integrate_early, limit_of  # noqa: PLC0415
     from mdsuite.execution.supervise import Status  # noqa: PLC0415
-    from mdsuite.plan import claim, make_plan, require_accepted, require_usable  # noqa: PLC0415
+    from mdsuite.plan import claim, make_plan, open_folder, require_accepted, require_usable  # noqa: PLC0415
     from mdsuite.preparation import prepare  # noqa: PLC0415
     from mdsuite.progress import print_stopped  # noqa: PLC0415
     from mdsuite.reversal import turn_round  # noqa: PLC0415
@@ -427,6 +427,7 @@ def _assessed(task: _Task, campaign: Any, output: Path) -> Any:
     with console.status("loading models and structures"):
         plan = make_plan(campaign, across_models=task.agreement, structures=prepared.structures, starts=prepared.starts)
         require_accepted(plan)
+        open_folder(plan, output)
     with console.status("static checks") as status:
         examinations = {} if task.agreement else examine_models(plan, task.profile, output, status.update)
     lost = {run.id: ending for run in plan.all_runs if (ending := prepared.failure_of(run)) is not None}

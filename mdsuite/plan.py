@@ -230,6 +230,14 @@ def require_usable(output: Path) -> None:
             raise InputError(f"{output} is neither empty nor an mdsuite campaign; give another --output")
 
 
+def open_folder(plan: Plan, output: Path) -> None:
+    """Make the output folder; raises InputError where that cannot be, or it is another campaign's."""
+    with _as_input_error(output):
+        if (output / MANIFEST).exists():
+            _require_ours(output / MANIFEST, {run.id for run in plan.all_runs})
+        output.mkdir(parents=True, exist_ok=True)
+
+
 def _require_ours(manifest: Path, wanted: set[str]) -> None:
     held = set(json.loads(manifest.read_text())["runs"])
     foreign = held - wanted

@@ -23,6 +23,7 @@ from mdsuite_analysis.statics.cutoff import crossings, crowded, cutoff_in_compan
 from mdsuite_analysis.statics.path import straight
 
 ENERGY = FORCE = 1e-4
+RELATIVE = 3e-3
 JUMPS = ("cutoff_energy_jump", "cutoff_force_jump")
 
 
@@ -58,7 +59,7 @@ def test_a_truncated_potential_jumps_at_the_cutoff_for_every_pair(cutoff):
 
 
 def test_a_step_that_nobody_declared_is_found():
-    jump = vacuum(pairwise(tiny_step), "cutoff_energy_jump", None)["C-C"]
+    jump = vacuum(pairwise(tiny_step), "cutoff_energy_jump", None, crystal())["C-C"]
     assert jump.value == pytest.approx(3e-4, rel=1e-3)
     assert "r = 3.217" in jump.note
 
@@ -69,10 +70,11 @@ def test_a_truncated_potential_in_single_precision_is_flagged():
 
 
 def test_a_shifted_potential_jumps_in_the_force_only():
-    assert vacuum(pairwise(shifted), "cutoff_energy_jump")["C-C"].ci[1] < ENERGY
-    jump = vacuum(pairwise(shifted), "cutoff_force_jump")["C-C"]
+    assert vacuum(pairwise(shifted), "cutoff_energy_jump", frame=crystal())["C-C"].ci[1] < ENERGY
+    jump = vacuum(pairwise(shifted), "cutoff_force_jump", frame=crystal())["C-C"]
     assert jump.value == pytest.approx(morse(np.array(CUTOFF))[1], rel=1e-4)
     assert jump.ci[0] > FORCE
+    assert vacuum(pairwise(shifted), "cutoff_force_jump_relative", frame=crystal())["C-C"].ci[0] > RELATIVE
 
 
 @pytest.mark.parametrize("frame", [cluster(), crystal()])
@@ -81,7 +83,7 @@ def test_a_truncated_potential_jumps_in_company(frame):
 
 
 def test_a_cap_on_neighbours_shows_in_a_dense_frame_and_not_in_vacuum():
-    assert max(each.ci[1] for each in vacuum(capped(5), "cutoff_force_jump").values()) < FORCE
+    assert max(each.ci[1] for each in vacuum(capped(5), "cutoff_force_jump", frame=crystal()).values()) < FORCE
     assert company(capped(5), "cutoff_force_jump", crystal(), None)["embedded"].ci[0] > FORCE
 
 
@@ -100,12 +102,12 @@ def test_noise_is_no_step():
 
 
 def test_no_force_reaches_beyond_the_cutoff_unless_it_does():
-    assert vacuum(pairwise(), "force_beyond_cutoff")["C-C"].value == 0.0
-    assert vacuum(pairwise(), "force_beyond_cutoff", cutoff=3.5)["C-C"].value > 1e-2
+    assert vacuum(pairwise(), "force_beyond_cutoff", frame=crystal())["C-C"].value == 0.0
+    assert vacuum(pairwise(), "force_beyond_cutoff", 3.5, crystal())["C-C"].value > 1e-2
 
 
 def test_the_end_of_a_smooth_interaction_is_found():
-    assert vacuum(pairwise(), "cutoff_found", None)["C-C"].value == pytest.approx(CUTOFF, abs=0.05)
+    assert vacuum(pairwise(), "cutoff_found", None, crystal())["C-C"].value == pytest.approx(CUTOFF, abs=0.05)
 
 
 def test_a_single_well_is_not_tortuous_and_a_wavy_one_is():
@@ -138,3 +140,16 @@ def test_crossings_are_counted_over_images():
     frame = replace(crystal(), numbers=np.array([6]), positions=np.zeros((1, 3)), cell=10.0 * np.eye(3))
     pair = replace(frame, numbers=np.array([6, 6]), positions=np.array([[0.0, 0.0, 0.0], [5.9, 0.0, 0.0]]))
     assert crossings(straight(pair, np.array([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0]])), 1, 1.0, 4.0) == 1
+
+
+def test_a_bend_too_sharp_for_single_precision_passes_for_smooth():
+    """As the length of a vector that nearly vanishes, with a constant under the root."""
+
+    def bent(r):
+        e, de = switched(r)
+        root = np.sqrt((r - 1.7) ** 2 + 1e-10)
+        return e + 0.02 * root, de + 0.02 * (r - 1.7) / root
+
+    for dtype in (np.float64, np.float32):
+        jump = vacuum(rounded(pairwise(bent), dtype), "cutoff_force_jump_relative", 2.5, crystal())["C-C"]
+        assert jump.ci[1] < RELATIVE

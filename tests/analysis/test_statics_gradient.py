@@ -45,7 +45,7 @@ def test_forces_of_a_sound_potential_are_its_gradient(frame):
 
 @pytest.mark.parametrize("frame", FRAMES)
 def test_forces_of_a_sound_potential_in_single_precision_are_its_gradient(frame):
-    assert force_energy_consistency(rounded(pairwise(offset=-50.0), np.float32), frame).ci[1] < LIMIT
+    assert force_energy_consistency(rounded(pairwise(offset=-20.0), np.float32), frame).ci[1] < LIMIT
 
 
 @pytest.mark.parametrize("frame", FRAMES)

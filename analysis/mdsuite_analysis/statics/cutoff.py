@@ -6,7 +6,7 @@ crowd of its copies, and with an atom of each element pulled out of it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations_with_replacement, product
 
@@ -25,7 +25,7 @@ from mdsuite_analysis.statics.deformation import (
     random_direction,
     thermal,
 )
-from mdsuite_analysis.statics.inquiry import Named, answered
+from mdsuite_analysis.statics.inquiry import Named, answered, ask
 from mdsuite_analysis.statics.jump import (
     SIDE,
     STANDARD_ERRORS,
@@ -49,6 +49,7 @@ CLOSEST = 0.7
 """Shortest distance of a dimer, of the sum of covalent radii."""
 
 SMALLEST_STEP = 5e-6  # eV, that is said to be where the cut-off is
+N_SCALES = 4  # thermal frames that tell the size of usual forces
 N_DIMER_EVALUATIONS = 4000
 FINEST, COARSEST = 0.02, 0.1  # Å, step of a dimer's scan
 N_STEPS = 96  # of a path in company
@@ -64,6 +65,7 @@ PULL_STEP = 0.04  # Å
 
 ENERGY_JUMP = ("cutoff_energy_jump", "eV")
 FORCE_JUMP = ("cutoff_force_jump", "eV/Å")
+RELATIVE_JUMP = ("cutoff_force_jump_relative", "1")
 BEYOND_CUTOFF = ("force_beyond_cutoff", "eV/Å")
 FOUND = ("cutoff_found", "Å")
 BOND = (("bond_tortuosity", "1"), ("bond_force_flips", "1"), ("bond_energy_jump", "eV"))
@@ -100,7 +102,7 @@ def cutoff_in_vacuum(
     """
     direction = one_atom_direction(np.random.default_rng(seed), 1)[0]
     pairs = list(combinations_with_replacement(sorted(set(configuration.numbers.tolist())), 2))
-    named = [ENERGY_JUMP, FORCE_JUMP, FOUND, *BOND, *([BEYOND_CUTOFF] if cutoff else [])]
+    named = [ENERGY_JUMP, FORCE_JUMP, RELATIVE_JUMP, FOUND, *BOND, *([BEYOND_CUTOFF] if cutoff else [])]
     for pair in pairs:
         subject = "-".join(symbol(z) for z in pair)
         scan = partial(_of_dimer, potential, configuration, pair, direction, cutoff, len(pairs))
@@ -118,7 +120,7 @@ def _of_dimer(
 ) -> Iterator[Measurement]:
     dimer = _scanned(potential, configuration, pair, direction, cutoff, n_pairs)
     yield _measurement(ENERGY_JUMP, dimer.of_energy, "r")
-    yield _measurement(FORCE_JUMP, dimer.of_forces, "r")
+    yield from _of_force(dimer.of_forces, "r", usual_force(potential, configuration))
     yield _found(dimer)
     yield from bond_scan(dimer.scan)
     if cutoff:
@@ -194,7 +196,7 @@ def cutoff_in_company(
         frames["crowd"] = crowd
     for subject, frame in frames.items():
         scan = partial(_of_company, potential, frame, cutoff, rng, pulled=frame is configuration)
-        made = answered([ENERGY_JUMP, FORCE_JUMP], scan)
+        made = answered([ENERGY_JUMP, FORCE_JUMP, RELATIVE_JUMP], scan)
         yield from (about(each, pair=subject) for each in made)
 
 
@@ -218,7 +220,8 @@ def _of_company(
     note = f"{len(scans)} paths{crossed}"
     found = places(potential, [candidate for scan in scans for candidate in scan], most=MOST_PLACES)
     yield _measurement(ENERGY_JUMP, energy_jump(potential, found, tries=TRIES), "s", note)
-    yield _measurement(FORCE_JUMP, force_jump(potential, found, tries=TRIES), "s", note)
+    jump = force_jump(potential, found, tries=TRIES)
+    yield from _of_force(jump, "s", usual_force(potential, frame), note)
 
 
 def _along(potential: Potential, path: Path, step: float, length: float) -> list[Candidate]:
@@ -276,6 +279,25 @@ def _images(frame: Configuration, reach: float) -> Floats:
         width = 1.0 / np.linalg.norm(np.linalg.pinv(frame.cell)[:, k]) if periodic else np.inf
         counts.append(int(np.ceil(reach / width)) + 1 if periodic else 0)
     return np.array(list(product(*(range(-n, n + 1) for n in counts))), dtype=float) @ frame.cell
+
+
+def usual_force(potential: Potential, configuration: Configuration) -> float:
+    """Root mean square force per atom of thermal frames, eV/Å."""
+    rng = np.random.default_rng(0)
+    forces = [ask(potential, thermal(configuration, rng)).forces for _ in range(N_SCALES)]
+    return float(np.sqrt((np.array(forces) ** 2).sum(axis=2).mean()))
+
+
+def _of_force(jump: Jump, along: str, usual: float, note: str = "") -> Iterator[Measurement]:
+    """The step of a force, and the same in units of a usual one.
+
+    A bend that single precision cannot resolve looks like a step, but like a small one; what is large for argon is
+    rounding for a molecule.
+    """
+    yield _measurement(FORCE_JUMP, jump, along, note)
+    scale = usual if usual > 0.0 else 1.0
+    relative = replace(jump, height=jump.height / scale, error=jump.error / scale)
+    yield _measurement(RELATIVE_JUMP, relative, along, f"of the usual {usual:.3g} eV/Å")
 
 
 def _measurement(named: Named, jump: Jump, along: str, note: str = "") -> Measurement:
