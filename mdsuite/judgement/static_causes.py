@@ -18,7 +18,6 @@ from mdsuite.judgement.causes import (
     PRECISION,
     REMEDIES,
     STALE_NEIGHBOUR_LIST,
-    UNIT_MISMATCH,
     VIRIAL_INCONSISTENT,
     Cause,
 )
@@ -30,10 +29,10 @@ _SHOWN_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
         NONDETERMINISM: ("repeatability_energy", "repeatability_force"),
         STALE_NEIGHBOUR_LIST: ("history_energy", "history_force", "input_mutated"),
         PRECISION: ("effective_digits",),
-        UNIT_MISMATCH: ("force_energy_factor",),
         CUTOFF_DISCONTINUITY: (
             "cutoff_energy_jump",
             "cutoff_force_jump",
+            "cutoff_force_jump_relative",
             "force_beyond_cutoff",
             "bond_energy_jump",
         ),
@@ -88,7 +87,7 @@ def _unexplained(judged: Sequence[Judged]) -> list[Judged]:
         explained |= {*_SHOWN_BY[PRECISION]}
     if names & {*_SHOWN_BY[NONDETERMINISM], *_SHOWN_BY[PRECISION]}:
         explained |= {name for cause in (*SYMMETRIES, VIRIAL_INCONSISTENT) for name in _SHOWN_BY[cause]}
-        explained |= set() if "cutoff_energy_jump" in names else {"cutoff_force_jump"}
+        explained |= set() if "cutoff_energy_jump" in names else {"cutoff_force_jump", "cutoff_force_jump_relative"}
     if "force_energy_consistency" in names:
         explained |= {*_SHOWN_BY[VIRIAL_INCONSISTENT]}
     return [each for each in failed if each.criterion.measurement not in explained]
