@@ -119,6 +119,7 @@ def examine(
     """
     coupling = Coupling(max_force=1e90)  # whatever the model answers is of interest
     examined = []
+    folder.mkdir(parents=True, exist_ok=True)
     log = folder / "driver.log"
     with Session(subject.source, log, trust=subject.trust, threads=subject.threads, coupling=coupling) as session:
         for structure in structures:
