@@ -76,6 +76,8 @@ class Ledgers:
 
     def of(self, run: Run, folder: Path, cutoff: float | None) -> Ledger:
         """That of what a run has recorded; `cutoff` (Å) is that of its model, if it is known."""
+        if not recorded_steps(folder):
+            return Ledger(unmeasured="nothing was recorded of it")
         kept = folder / "ledger.json"
         known = read_kept(kept, _key(run, folder))
         if known is not None:
