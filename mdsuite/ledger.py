@@ -76,13 +76,11 @@ class Ledgers:
 
     def of(self, run: Run, folder: Path, cutoff: float | None) -> Ledger:
         """That of what a run has recorded; `cutoff` (Å) is that of its model, if it is known."""
-        if not recorded_steps(folder):
-            return Ledger(unmeasured="nothing was recorded of it")
         kept = folder / "ledger.json"
         known = read_kept(kept, _key(run, folder))
         if known is not None:
             return Ledger(measurements=tuple(known))
-        samples = read_ledger(folder)
+        samples = read_ledger(folder) if recorded_steps(folder) else []
         if run.native is not None or not samples:
             return Ledger(unmeasured="nothing was recorded of it, as in an engine with a potential of its own")
         if run.model.startswith(FOREIGN):
