@@ -26,7 +26,7 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 from mdsuite_analysis.drift import MEV_PER_EV
-from mdsuite_analysis.measurement import Interval, Measurement
+from mdsuite_analysis.measurement import Interval, Measurement, undefined
 from mdsuite_analysis.series import EnergySeries, Floats
 from mdsuite_analysis.statistics import SHORTEST, Trend, trend
 from mdsuite_analysis.transient import transient_end
@@ -216,12 +216,12 @@ def _reduction(timesteps: Floats, slopes: _Estimate, confidence: float, note: st
     name = "drift_reduction_by_halving"
     halves = np.flatnonzero(np.isclose(timesteps, timesteps[0] / 2, rtol=1e-3))
     if not len(halves):
-        return _undefined(name, "1", f"no run at half of {timesteps[0] * _FS:g} fs", confidence)
+        return undefined(name, "1", f"no run at half of {timesteps[0] * _FS:g} fs", confidence)
     pair = np.array([halves[0], 0])
     scaled = slopes.quantile(confidence) ** 2 * slopes.covariance[np.ix_(pair, pair)]
     half, full = slopes.value[pair]
     if not full**2 > scaled[1, 1]:
-        return _undefined(name, "1", f"the drift cannot be told from zero; {note}", confidence)
+        return undefined(name, "1", f"the drift cannot be told from zero; {note}", confidence)
     low, high = _fieller(half, full, scaled)
     return _measured(name, "1", 1.0 - half / full, (1.0 - high, 1.0 - low), confidence, note)
 
@@ -242,18 +242,14 @@ def _note(timesteps: Floats, what: str, values: Floats, n_replicas: int) -> str:
 def _all_undefined(n_timesteps: int, reason: str, confidence: float) -> list[Measurement]:
     return [
         *_orders_undefined(n_timesteps, reason, confidence),
-        _undefined("drift_reduction_by_halving", "1", reason, confidence),
-        _undefined("drift_at_zero_timestep", "meV/atom/ps", reason, confidence),
+        undefined("drift_reduction_by_halving", "1", reason, confidence),
+        undefined("drift_at_zero_timestep", "meV/atom/ps", reason, confidence),
     ]
 
 
 def _orders_undefined(n_timesteps: int, reason: str, confidence: float) -> list[Measurement]:
     names = ["timestep_order", *(f"timestep_ratio_{number}" for number in range(1, n_timesteps))]
-    return [_undefined(name, "1", reason, confidence) for name in names]
-
-
-def _undefined(name: str, unit: str, reason: str, confidence: float) -> Measurement:
-    return _measured(name, unit, math.nan, (math.nan, math.nan), confidence, reason)
+    return [undefined(name, "1", reason, confidence) for name in names]
 
 
 def _measured(name: str, unit: str, value: float, interval: Interval, confidence: float, note: str) -> Measurement:

@@ -6,7 +6,7 @@ import numpy as np
 from MDAnalysis.analysis.base import AnalysisBase
 from MDAnalysis.core.groups import AtomGroup
 
-from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.measurement import Measurement, undefined
 from mdsuite_analysis.series import EnergySeries, Floats
 from mdsuite_analysis.statistics import SHORTEST, trend
 from mdsuite_analysis.transient import transient_end
@@ -38,8 +38,7 @@ def _slope(name: str, series: EnergySeries, energy: Floats, confidence: float) -
     start = transient_end(series) if series.finite else None
     reason = _not_finite(series) if start is None else _too_short(len(series.step) - start.end)
     if start is None or reason:
-        nan = float("nan")
-        return Measurement(name=name, value=nan, unit="meV/atom/ps", ci=(nan, nan), confidence=confidence, note=reason)
+        return undefined(name, "meV/atom/ps", reason, confidence)
     line = trend(series.time[start.end :], energy[start.end :], confidence=confidence)
     per_atom = MEV_PER_EV / series.n_atoms
     return Measurement(

@@ -26,7 +26,6 @@ from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-from scipy.constants import e, k
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import detrend
 from scipy.sparse import coo_array
@@ -39,6 +38,7 @@ from mdsuite_analysis.potential import Configuration
 from mdsuite_analysis.series import EnergySeries, Floats, Frames, Integers
 from mdsuite_analysis.statistics import autocorrelation_time
 from mdsuite_analysis.structure import Pairs, complete_cell, covalent_radii, narrowest, neighbour_pairs, separations
+from mdsuite_analysis.temperature import BOLTZMANN
 from mdsuite_analysis.transient import FRACTION
 
 LOWEST, HIGHEST = 0.5, 1.5
@@ -68,9 +68,6 @@ COVALENT = frozenset(
     {"H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Ge", "As", "Se", "Br", "Sb", "Te", "I", "At"}
 )
 """Elements whose bonds hold molecules together."""
-
-BOLTZMANN = k / e
-"""eV/K."""
 
 Kind = Literal["not_finite", "temperature", "energy_jump", "overlap", "fragment_lost", "bond_broken", "bond_formed"]
 

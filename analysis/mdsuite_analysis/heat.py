@@ -23,16 +23,13 @@ its slope. Fast melting then counts as strain.
 """
 
 import numpy as np
-from scipy.constants import e, k
 from scipy.signal import detrend
 
-from mdsuite_analysis.measurement import Interval, Measurement
+from mdsuite_analysis.measurement import Interval, Measurement, undefined
 from mdsuite_analysis.series import EnergySeries, Floats
 from mdsuite_analysis.statistics import SHORTEST, mean_with_interval, trend
+from mdsuite_analysis.temperature import BOLTZMANN
 from mdsuite_analysis.transient import Transient, start_transient
-
-BOLTZMANN = k / e
-"""eV/K."""
 
 NAMES = ("heat_from_strain", "heat_from_drift", "heat_from_structure")
 
@@ -134,7 +131,4 @@ def _flaw(energies: EnergySeries, temperature: float) -> str:
 
 
 def _undefined(reason: str, confidence: float) -> list[Measurement]:
-    nan = float("nan")
-    return [
-        Measurement(name=name, value=nan, unit="K", ci=(nan, nan), confidence=confidence, note=reason) for name in NAMES
-    ]
+    return [undefined(name, "K", reason, confidence) for name in NAMES]

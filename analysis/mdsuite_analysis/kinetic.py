@@ -19,20 +19,16 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.constants import e, k
 from scipy.stats import gamma, kstest
 
-from mdsuite_analysis.measurement import Interval, Measurement
+from mdsuite_analysis.measurement import Interval, Measurement, undefined
 from mdsuite_analysis.series import EnergySeries, Floats, Frames, Integers
 from mdsuite_analysis.statistics import SHORTEST, autocorrelation_time, mean_with_interval
-from mdsuite_analysis.temperature import KELVIN
+from mdsuite_analysis.temperature import BOLTZMANN, KELVIN
 from mdsuite_analysis.transient import start_transient
 
 APART = 6.0
 """Distance of samples taken for independent; at two, 9 to 11 % of correct runs fail a test meant for 5 %."""
-
-BOLTZMANN = k / e
-"""eV/K."""
 
 _FLAT = 1e-8  # a moment of inertia below this part of the largest is that of a line
 
@@ -197,11 +193,10 @@ def _spread(settled: dict[str, Floats], dofs: Sequence[int], confidence: float, 
 
 
 def _undefined(reason: str, confidence: float) -> list[Measurement]:
-    nan = math.nan
     temperatures = ("kinetic_temperature_by_mean", "kinetic_temperature_by_width")
     return [
-        *(_measured(name, "K", nan, (nan, nan), confidence, reason) for name in temperatures),
-        Measurement(name="kinetic_distribution_p", value=nan, unit="1", confidence=confidence, note=reason),
+        *(undefined(name, "K", reason, confidence) for name in temperatures),
+        Measurement(name="kinetic_distribution_p", value=math.nan, unit="1", confidence=confidence, note=reason),
     ]
 
 

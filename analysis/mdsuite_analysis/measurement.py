@@ -39,6 +39,12 @@ class Measurement:
     note: str = ""
 
 
+def undefined(name: str, unit: str, reason: str, confidence: float = 0.95) -> Measurement:
+    """A number that could not be measured, and why."""
+    nan = float("nan")
+    return Measurement(name=name, value=nan, unit=unit, ci=(nan, nan), confidence=confidence, note=reason)
+
+
 def about(measurement: Measurement, **subject: str) -> Measurement:
     """The same measurement, said to be about this subject too."""
     return replace(measurement, subject=MappingProxyType({**measurement.subject, **subject}))

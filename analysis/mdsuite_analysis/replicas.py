@@ -34,7 +34,7 @@ from scipy import fft
 from scipy.stats import chi2, f, t
 
 from mdsuite_analysis.drift import MEV_PER_EV, energy_drift
-from mdsuite_analysis.measurement import Interval, Measurement
+from mdsuite_analysis.measurement import Interval, Measurement, undefined
 from mdsuite_analysis.series import EnergySeries, Floats
 from mdsuite_analysis.transient import transient_end
 
@@ -104,7 +104,7 @@ def mean_drift(series: Sequence[EnergySeries], *, confidence: float = 0.95) -> M
     """
     slopes, reason = _slopes(series)
     if reason:
-        return _undefined("mean_drift", "meV/atom/ps", reason, confidence)
+        return undefined("mean_drift", "meV/atom/ps", reason, confidence)
     mean, stderr = float(slopes.mean()), float(slopes.std(ddof=1)) / math.sqrt(len(slopes))
     half = float(t.ppf(0.5 + confidence / 2, len(slopes) - 1)) * stderr
     return _measured("mean_drift", "meV/atom/ps", mean, (mean - half, mean + half), confidence, _note(series))
@@ -117,7 +117,7 @@ def energy_diffusion(series: Sequence[EnergySeries], *, confidence: float = 0.95
     """
     reason = _slopes(series)[1]
     if reason:
-        return _undefined("energy_diffusion", "(meV/atom)²/ps", reason, confidence)
+        return undefined("energy_diffusion", "(meV/atom)²/ps", reason, confidence)
     likelihood = _likelihood(series, _FORGETTING)
     value, interval = likelihood.best.diffusion, likelihood.interval(confidence)
     return _measured("energy_diffusion", "(meV/atom)²/ps", value, interval, confidence, _note(series))
@@ -127,7 +127,7 @@ def diffusive_drift(series: Sequence[EnergySeries], *, confidence: float = 0.95)
     """The slope that the random walk alone gives to a run of this length, √(12 D / (5 T)), meV/atom/ps: one sigma."""
     diffusion = energy_diffusion(series, confidence=confidence)
     if diffusion.ci is None or not math.isfinite(diffusion.value):
-        return _undefined("diffusive_drift", "meV/atom/ps", diffusion.note, confidence)
+        return undefined("diffusive_drift", "meV/atom/ps", diffusion.note, confidence)
     value, low, high = (math.sqrt(2.4 * each / _length(series)) for each in (diffusion.value, *diffusion.ci))
     return _measured("diffusive_drift", "meV/atom/ps", value, (low, high), confidence, diffusion.note)
 
@@ -142,7 +142,7 @@ def drift_heterogeneity(series: Sequence[EnergySeries], *, confidence: float = 0
     """
     slopes, reason = _slopes(series)
     if reason:
-        return _undefined("drift_heterogeneity", "meV/atom/ps", reason, confidence)
+        return undefined("drift_heterogeneity", "meV/atom/ps", reason, confidence)
     variance = float(slopes.var(ddof=1))
     within = _likelihood(series, _FORGOTTEN).best.slope_variance(_length(series))
     ratio = f(len(slopes) - 1, max(1, sum(len(_components(each)[0]) for each in series) - 2))
@@ -286,7 +286,3 @@ def _note(series: Sequence[EnergySeries]) -> str:
 
 def _measured(name: str, unit: str, value: float, interval: Interval, confidence: float, note: str) -> Measurement:
     return Measurement(name=name, value=value, unit=unit, ci=interval, confidence=confidence, note=note)
-
-
-def _undefined(name: str, unit: str, reason: str, confidence: float) -> Measurement:
-    return _measured(name, unit, math.nan, (math.nan, math.nan), confidence, reason)

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.constants import c, centi, pico
 from scipy.signal import spectrogram
 
-from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.measurement import Measurement, undefined
 from mdsuite_analysis.series import EnergySeries, Floats, Frames, Integers
 from mdsuite_analysis.structure import Blocks, blocks_distance
 
@@ -285,8 +285,6 @@ def _flaw(runs: Sequence[Frames]) -> str:
 
 
 def _undefined_distances(reason: str, confidence: float) -> list[Measurement]:
-    nan = float("nan")
     return [
-        Measurement(name=name, value=nan, unit=unit, ci=(nan, nan), confidence=confidence, note=reason)
-        for name, unit in (("vdos_distance", "1"), ("vdos_shift", "cm⁻¹"))
+        undefined(name, unit, reason, confidence) for name, unit in (("vdos_distance", "1"), ("vdos_shift", "cm⁻¹"))
     ]

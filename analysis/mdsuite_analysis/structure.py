@@ -35,7 +35,7 @@ from scipy.stats import norm
 
 from mdsuite_analysis.elements import COVALENT_RADII, symbol
 from mdsuite_analysis.integrity import BONDED
-from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.measurement import Measurement, undefined
 from mdsuite_analysis.potential import Configuration
 from mdsuite_analysis.series import Floats, Frames, Integers
 from mdsuite_analysis.statistics import SHORTEST, autocorrelation_time
@@ -154,11 +154,11 @@ def neighbour_angle_distance(
     name = "neighbour_angle_distance"
     reason = _flaw([*sample, *reference])
     if reason:
-        return _undefined(name, reason, confidence)
+        return undefined(name, "1", reason, confidence)
     cutoff = _first_minimum(reference, start)
     rows = [[_neighbour_angle_rows(frames, start, cutoff) for frames in runs] for runs in (sample, reference)]
     if any(each.sum() == 0.0 for runs in rows for each in runs):
-        return _undefined(name, f"no atom has two neighbours within {cutoff:.2f} Å", confidence)
+        return undefined(name, "1", f"no atom has two neighbours within {cutoff:.2f} Å", confidence)
     note = f"neighbours within {cutoff:.2f} Å"
     return _rows_distance(name, rows[0], rows[1], confidence, note)
 
@@ -409,7 +409,7 @@ def _internal_distance(
     """Distance of bond lengths or angles, whichever `atoms` (n, 2) or (n, 3) define."""
     reason = _flaw([*sample, *reference]) if len(atoms) else "the start structure has none"
     if reason:
-        return _undefined(name, reason, confidence)
+        return undefined(name, "1", reason, confidence)
     labels = ["-".join(_label(start, atom) for atom in row) for row in atoms.tolist()]
     coordinate = _lengths if atoms.shape[1] == 2 else _angles
     values = [[coordinate(frames.positions, atoms, start) for frames in runs] for runs in (sample, reference)]
@@ -422,7 +422,7 @@ def _values_distance(
     """Distance of series of values, (n_frames, n_distributions) of each run, each distribution by itself."""
     every = [*sample, *reference]
     if not (np.concatenate(reference).std(axis=0) > 0.0).all():
-        return _undefined(name, "the reference holds some of them fixed", confidence)
+        return undefined(name, "1", "the reference holds some of them fixed", confidence)
     low = np.min([each.min(axis=0) for each in every], axis=0)
     width = (np.max([each.max(axis=0) for each in every], axis=0) - low) * (1.0 + 1e-9) / BINS
     length = _block_length([_features(each) for each in every])
@@ -480,7 +480,7 @@ def _rdf_distance(
     name = f"rdf_distance_{symbol(first)}-{symbol(second)}"
     reason = _flaw([*sample, *reference])
     if reason:
-        return _undefined(name, reason, confidence)
+        return undefined(name, "1", reason, confidence)
     pairs, weighted = _pairs(start.numbers, first, second), any(start.pbc)
     farthest = _farthest([*sample, *reference], start)
     rows = [
@@ -488,7 +488,7 @@ def _rdf_distance(
         for runs in (sample, reference)
     ]
     if any(each.sum() == 0.0 for runs in rows for each in runs):
-        return _undefined(name, f"no such pair within {farthest:.2f} Å", confidence)
+        return undefined(name, "1", f"no such pair within {farthest:.2f} Å", confidence)
     return _rows_distance(name, rows[0], rows[1], confidence)
 
 
@@ -572,8 +572,3 @@ def _flaw(runs: Sequence[Frames]) -> str:
         return "some positions are not finite"
     shortest = min(len(run.time) for run in runs)
     return f"{shortest} frames; a comparison needs {SHORTEST}" if shortest < SHORTEST else ""
-
-
-def _undefined(name: str, reason: str, confidence: float) -> Measurement:
-    nan = float("nan")
-    return Measurement(name=name, value=nan, unit="1", ci=(nan, nan), confidence=confidence, note=reason)

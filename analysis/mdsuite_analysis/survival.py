@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from scipy.stats import CensoredData, beta, chi2, ecdf
 
-from mdsuite_analysis.measurement import Interval, Measurement
+from mdsuite_analysis.measurement import Interval, Measurement, undefined
 
 Replica = tuple[float, bool]
 
@@ -40,7 +40,7 @@ def survival_probability(replicas: Sequence[Replica], planned: float, *, confide
     name = "survival_probability"
     reason = _flaw(replicas)
     if reason:
-        return _undefined(name, "1", reason, confidence)
+        return undefined(name, "1", reason, confidence)
     data = _rounded(replicas)
     t = _round(planned)
     return Measurement(
@@ -71,7 +71,7 @@ def failure_rate(replicas: Sequence[Replica], *, confidence: float = 0.95) -> Me
     reason = _flaw(replicas)
     exposure = math.fsum(duration for duration, _ in replicas) / PS_PER_NS
     if reason or not exposure > 0.0:
-        return _undefined("failure_rate", "1/ns", reason or "no time was run", confidence)
+        return undefined("failure_rate", "1/ns", reason or "no time was run", confidence)
     n = sum(failed for _, failed in replicas)
     tail = (1.0 - confidence) / 2 if n else 1.0 - confidence
     low = float(chi2.ppf(tail, 2 * n)) / 2 if n else 0.0
@@ -105,7 +105,7 @@ def time_to_failure(replicas: Sequence[Replica], *, confidence: float = 0.95) ->
     reason = _flaw(replicas)
     median = float("nan") if reason else _first(data, lambda t: _survival(data, t) <= 0.5)
     if not math.isfinite(median):
-        return _undefined(name, "ps", reason or f"{_count(replicas)}; a median takes half of them", confidence)
+        return undefined(name, "ps", reason or f"{_count(replicas)}; a median takes half of them", confidence)
     intervals = {t: _survival_interval(data, math.nextafter(t, math.inf), confidence) for t in _times(data)}
     interval = (_first(data, lambda t: intervals[t][0] <= 0.5), _first(data, lambda t: intervals[t][1] < 0.5))
     return Measurement(name=name, value=median, unit="ps", ci=interval, confidence=confidence, note=_count(replicas))
@@ -233,8 +233,3 @@ def _flaw(replicas: Sequence[Replica]) -> str:
 
 def _count(replicas: Sequence[Replica]) -> str:
     return f"{sum(failed for _, failed in replicas)} of {len(replicas)} replicas failed"
-
-
-def _undefined(name: str, unit: str, reason: str, confidence: float) -> Measurement:
-    nan = float("nan")
-    return Measurement(name=name, value=nan, unit=unit, ci=(nan, nan), confidence=confidence, note=reason)

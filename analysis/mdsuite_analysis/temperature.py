@@ -3,13 +3,16 @@
 import numpy as np
 from MDAnalysis.analysis.base import AnalysisBase
 from MDAnalysis.core.groups import AtomGroup
-from scipy.constants import angstrom, atomic_mass, k, pico
+from scipy.constants import angstrom, atomic_mass, e, k, pico
 
 from mdsuite_analysis.elements import symbol
-from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.measurement import Measurement, undefined
 from mdsuite_analysis.series import Floats, Integers
 from mdsuite_analysis.statistics import SHORTEST, mean_with_interval
 from mdsuite_analysis.transient import start_transient
+
+BOLTZMANN = k / e
+"""eV/K."""
 
 KELVIN = atomic_mass * (angstrom / pico) ** 2 / k
 """1 amu Å²/ps² over the Boltzmann constant, K."""
@@ -59,9 +62,7 @@ def species_temperatures(
     settled = twice[start.end :] * KELVIN
     if len(settled) < SHORTEST or not np.isfinite(settled).all():
         note = f"{len(settled)} frames after the transient; a mean needs {SHORTEST}, all of them finite"
-        nan = float("nan")
-        name = "species_temperature_spread"
-        return [Measurement(name=name, value=nan, unit="1", ci=(nan, nan), confidence=confidence, note=note)]
+        return [undefined("species_temperature_spread", "1", note, confidence)]
     elements = np.unique(numbers)
     together = 1.0 - (1.0 - confidence) / len(elements)
     overall = settled.sum(axis=1).mean() / carried.sum()
@@ -149,5 +150,4 @@ class KineticTemperature(AnalysisBase):  # type: ignore[misc]  # MDAnalysis ship
 
 
 def _undefined(reason: str, confidence: float) -> Measurement:
-    nan = float("nan")
-    return Measurement(name="temperature_mean", value=nan, unit="K", ci=(nan, nan), confidence=confidence, note=reason)
+    return undefined("temperature_mean", "K", reason, confidence)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mdsuite_analysis.drift import MEV_PER_EV
 from mdsuite_analysis.ledger.crossing import pairs_crossing
 from mdsuite_analysis.ledger.estimation import Design, Estimate
 from mdsuite_analysis.ledger.residual import Box
 from mdsuite_analysis.ledger.sampling import Sample
 from mdsuite_analysis.ledger.split import SIGNIFICANT, Split
-from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.measurement import Measurement, undefined
 from mdsuite_analysis.series import Floats
 
-MEV_PER_EV = 1000.0
 SHARES = ("jump", "work", "quadrature", "engine", "precision")
 _SWING = 40.0  # ends of a bounded integrator error differ by less than this many mean |Q|, about one over ω Δt
 
@@ -84,12 +84,12 @@ def attribute(
         return _nothing(reason, confidence)
     bars = _bars(samples, splits, confidence)
     change = _residual_sum(samples) if account.energy_change is None else account.energy_change
-    undefined = _no_share(_design(samples, splits), splits, change)
+    unshared = _no_share(_design(samples, splits), splits, change)
     per_atom = MEV_PER_EV / (account.n_atoms * account.duration)
     absent = "no float64 twin was given"
     rates = [_scaled(f"ledger_{n}", b, per_atom, "meV/atom/ps", confidence, absent) for n, b in bars.items()]
-    of = math.nan if undefined else 1.0 / change
-    shares = [_scaled(f"ledger_{n}_share", b, of, "1", confidence, undefined or absent) for n, b in bars.items()]
+    of = math.nan if unshared else 1.0 / change
+    shares = [_scaled(f"ledger_{n}_share", b, of, "1", confidence, unshared or absent) for n, b in bars.items()]
     return [*rates, _unexplained(samples, account), *shares, _jump_steps(samples, splits, confidence)]
 
 
@@ -115,7 +115,7 @@ def crossings(
     _check(samples, splits)
     reason = _not_finite(samples, splits)
     if reason:
-        return [_undefined(name, "1", reason, confidence) for name in ("crossing_share", "crossing_steps")]
+        return [undefined(name, "1", reason, confidence) for name in ("crossing_share", "crossing_steps")]
     design = _design(samples, splits)
     steps = [step for sample in samples for step in sample.steps]
     cross = np.array([float(pairs_crossing(step, box, cutoff) > 0) for step in steps])
@@ -201,10 +201,10 @@ def _residual_sum(samples: Sequence[Sample]) -> float:
     return math.fsum(sample.residual_sum for sample in samples)
 
 
-def _scaled(name: str, bar: Bar, factor: float, unit: str, confidence: float, undefined: str) -> Measurement:
+def _scaled(name: str, bar: Bar, factor: float, unit: str, confidence: float, why: str) -> Measurement:
     estimate, widened = bar
     if not (math.isfinite(estimate.value) and math.isfinite(estimate.stderr) and math.isfinite(factor)):
-        return _undefined(name, unit, undefined, confidence)
+        return undefined(name, unit, why, confidence)
     low, high = estimate.interval(confidence)
     ends = sorted([(low - widened) * factor, (high + widened) * factor])
     return Measurement(
@@ -231,9 +231,9 @@ def _jump_steps(samples: Sequence[Sample], splits: Sequence[Split], confidence: 
     return _fraction("jump_steps", _design(samples, splits), jumps, np.ones_like(jumps), confidence, "no step was kept")
 
 
-def _fraction(name: str, design: Design, part: Floats, whole: Floats, confidence: float, undefined: str) -> Measurement:
+def _fraction(name: str, design: Design, part: Floats, whole: Floats, confidence: float, why: str) -> Measurement:
     if not whole.sum() > 0.0:
-        return _undefined(name, "1", undefined, confidence)
+        return undefined(name, "1", why, confidence)
     value, interval = design.fraction(part, whole, confidence=confidence)
     return Measurement(name=name, value=value, unit="1", ci=interval, confidence=confidence)
 
@@ -271,10 +271,4 @@ def _nothing(reason: str, confidence: float) -> list[Measurement]:
     rates = [f"ledger_{name}" for name in (*SHARES, "unexplained")]
     fractions = [*(f"ledger_{name}_share" for name in SHARES), "jump_steps"]
     units = {**dict.fromkeys(rates, "meV/atom/ps"), **dict.fromkeys(fractions, "1")}
-    return [_undefined(name, unit, reason, confidence) for name, unit in units.items()]
-
-
-def _undefined(name: str, unit: str, reason: str, confidence: float) -> Measurement:
-    return Measurement(
-        name=name, value=math.nan, unit=unit, ci=(math.nan, math.nan), confidence=confidence, note=reason
-    )
+    return [undefined(name, unit, reason, confidence) for name, unit in units.items()]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.measurement import Measurement, undefined
 from mdsuite_analysis.potential import Configuration, Evaluation, Potential
 
 NOT_RUN = "not run: "
@@ -67,5 +67,4 @@ def answered(named: Sequence[Named], measure: Callable[[], Iterable[Measurement]
 
 def unanswered(named: Sequence[Named], reason: str) -> list[Measurement]:
     """A nan for each of `named`."""
-    nan = float("nan")
-    return [Measurement(name=name, value=nan, unit=unit, ci=(nan, nan), note=reason) for name, unit in named]
+    return [undefined(name, unit, reason) for name, unit in named]

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mdsuite_analysis.drift import MEV_PER_EV
 from mdsuite_analysis.measurement import Measurement
 from mdsuite_analysis.potential import Configuration, Potential
 from mdsuite_analysis.series import Floats
@@ -24,7 +25,6 @@ FAR = 40.0
 """Distance, Å, at which nothing short-ranged is felt."""
 
 N_FRAMES = 4
-MEV_PER_EV = 1000.0
 
 EXTENSIVITY = ("extensivity_error", "meV/atom")
 LOCALITY = ("locality_error", "eV/Å")

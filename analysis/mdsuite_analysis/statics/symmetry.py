@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mdsuite_analysis.drift import MEV_PER_EV
 from mdsuite_analysis.measurement import Measurement
 from mdsuite_analysis.potential import Configuration, Evaluation, Potential
 from mdsuite_analysis.series import Floats, Integers
@@ -19,7 +20,6 @@ from mdsuite_analysis.statics.deformation import (
 from mdsuite_analysis.statics.inquiry import Named, answered, ask
 from mdsuite_analysis.statics.mean_square import Estimate, root_mean_square, standard_deviation
 
-MEV_PER_EV = 1000.0
 N_OPERATIONS = 12
 N_FRAMES = 6
 FARTHEST = 10.0
