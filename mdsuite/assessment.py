@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -484,9 +485,13 @@ def _replicate(each: AssessedRun) -> Replicate:
 
 def _missing(runs: Sequence[AssessedRun], judged: Sequence[Judged]) -> float | None:
     """How much longer the replicas must run, where they have not decided on their drift."""
-    undecided = [each for each in judged if each.outcome is Outcome.INCONCLUSIVE]
+    undecided = [each for each in judged if each.outcome is Outcome.INCONCLUSIVE and _finite(each.measurement)]
     bounds = [abs(bound) for each in undecided for bound in each.limit if bound is not None]
     return missing_time([_replicate(each) for each in runs], min(bounds)) if bounds else None
+
+
+def _finite(measurement: Measurement | None) -> bool:
+    return measurement is not None and math.isfinite(measurement.value)
 
 
 def _rung(plan: Plan, run: Run) -> str:

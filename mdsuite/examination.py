@@ -17,10 +17,9 @@ from mdsuite.judgement.static_causes import static_causes
 from mdsuite.kept import Key, keep, read_kept
 from mdsuite.plan import Structure
 from mdsuite.run import Coupling
-from mdsuite_analysis.measurement import Measurement, about
+from mdsuite_analysis.measurement import NOT_RUN, Measurement, about
 from mdsuite_analysis.potential import Configuration
 from mdsuite_analysis.statics.every import CHECKS, Check
-from mdsuite_analysis.statics.inquiry import NOT_RUN
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import Configuration as Question
 from mdsuite_driver.models.protocol import Evaluation, Model, ModelCard

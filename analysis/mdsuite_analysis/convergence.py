@@ -26,7 +26,7 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 from mdsuite_analysis.drift import MEV_PER_EV
-from mdsuite_analysis.measurement import Interval, Measurement, undefined
+from mdsuite_analysis.measurement import NOT_KNOWN, Interval, Measurement, undefined
 from mdsuite_analysis.series import EnergySeries, Floats
 from mdsuite_analysis.statistics import SHORTEST, Trend, trend
 from mdsuite_analysis.transient import transient_end
@@ -122,7 +122,7 @@ def _unusable(ladder: Mapping[float, Sequence[EnergySeries]]) -> str:
     begin, end = _window(ladder)
     fewest = min(int(_within(series, begin, end).sum()) for replicas in ladder.values() for series in replicas)
     wanted = max(SHORTEST, 2 * BLOCKS)
-    return "" if fewest >= wanted else f"{fewest} samples after the transient; an order needs {wanted}"
+    return "" if fewest >= wanted else f"{NOT_KNOWN}{fewest} samples after the transient; an order needs {wanted}"
 
 
 def _window(ladder: Mapping[float, Sequence[EnergySeries]]) -> Interval:

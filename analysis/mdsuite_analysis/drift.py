@@ -6,7 +6,7 @@ import numpy as np
 from MDAnalysis.analysis.base import AnalysisBase
 from MDAnalysis.core.groups import AtomGroup
 
-from mdsuite_analysis.measurement import Measurement, undefined
+from mdsuite_analysis.measurement import NOT_KNOWN, Measurement, undefined
 from mdsuite_analysis.series import EnergySeries, Floats
 from mdsuite_analysis.statistics import SHORTEST, trend
 from mdsuite_analysis.transient import transient_end
@@ -65,7 +65,7 @@ def drift_rate_percent_per_ps(series: EnergySeries) -> Measurement:
     """End-to-end change of the total energy over the elapsed time, 100 (E_f - E_i) / (|E_i| t), signed."""
     elapsed = float(series.time[-1] - series.time[0])
     if not elapsed > 0.0:
-        return _undefined("drift_rate_percent_per_ps", "%/ps", "no time has elapsed")
+        return _undefined("drift_rate_percent_per_ps", "%/ps", f"{NOT_KNOWN}no time has elapsed")
     return _percentage("drift_rate_percent_per_ps", series, lambda e: float(e[-1] - e[0]) / elapsed, unit="%/ps")
 
 
@@ -154,4 +154,4 @@ def _not_finite(series: EnergySeries) -> str:
 
 
 def _too_short(n_left: int) -> str:
-    return "" if n_left >= SHORTEST else f"{n_left} samples after the transient; a slope needs {SHORTEST}"
+    return "" if n_left >= SHORTEST else f"{NOT_KNOWN}{n_left} samples after the transient; a slope needs {SHORTEST}"

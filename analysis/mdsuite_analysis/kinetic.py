@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import gamma, kstest
 
-from mdsuite_analysis.measurement import Interval, Measurement, undefined
+from mdsuite_analysis.measurement import NOT_KNOWN, Interval, Measurement, undefined
 from mdsuite_analysis.series import EnergySeries, Floats, Frames, Integers
 from mdsuite_analysis.statistics import SHORTEST, autocorrelation_time, mean_with_interval
 from mdsuite_analysis.temperature import BOLTZMANN, KELVIN
@@ -60,16 +60,16 @@ def kinetic_distribution(
 
     """
     if not canonical:
-        return _undefined("not applicable: at constant energy the kinetic energy fluctuates less", confidence)
+        return _undefined(f"{NOT_KNOWN}at constant energy the kinetic energy fluctuates less", confidence)
     if series.kinetic_energy is None:
-        return _undefined("no kinetic energy was recorded", confidence)
+        return _undefined(f"{NOT_KNOWN}no kinetic energy was recorded", confidence)
     n_bad = int((~np.isfinite(series.kinetic_energy)).sum())
     if n_bad:
         return _undefined(f"{n_bad} of {len(series.kinetic_energy)} kinetic energies are not finite", confidence)
     start = start_transient(series.kinetic_energy)
     settled = series.kinetic_energy[start.end :]
     if len(settled) < SHORTEST:
-        return _undefined(f"{len(settled)} samples after the transient; {SHORTEST} are needed", confidence)
+        return _undefined(f"{NOT_KNOWN}{len(settled)} samples after the transient; {SHORTEST} are needed", confidence)
     return [
         _by_mean(settled, dof, confidence, start.note),
         _by_width(settled, dof, confidence, start.note),
@@ -100,7 +100,7 @@ def _p_value(kinetic: Floats, temperature: float, dof: int, confidence: float, n
     samples = kinetic[::apart]
     told = f"{len(samples)} samples, {apart} steps apart{note and '; '}{note}"
     if len(samples) < SHORTEST:
-        return Measurement(name=name, value=math.nan, unit="1", confidence=confidence, note=f"only {told}")
+        return Measurement(name=name, value=math.nan, unit="1", confidence=confidence, note=f"{NOT_KNOWN}only {told}")
     p = float(kstest(samples, gamma(0.5 * dof, scale=BOLTZMANN * temperature).cdf).pvalue)
     return Measurement(name=name, value=p, unit="1", confidence=confidence, note=told)
 
@@ -133,9 +133,9 @@ def molecular_temperatures(
     begin = start_transient(sum((twice for twice, _ in parts.values()), np.zeros(len(frames.time)))) if parts else None
     n_left = len(frames.time) - begin.end if begin else 0
     if begin is None or n_left < SHORTEST:
-        note = f"{n_left} frames after the transient; a mean needs {SHORTEST}, all of them finite"
-        name, nan = "molecular_temperature_spread", math.nan
-        return [_measured(name, "1", nan, (nan, nan), confidence, note)]
+        few = f"{NOT_KNOWN}{n_left} frames after the transient; a mean needs {SHORTEST}"
+        note = few if finite else "not every position and velocity is finite"
+        return [undefined("molecular_temperature_spread", "1", note, confidence)]
     settled = {name: twice[begin.end :] * KELVIN / dof for name, (twice, dof) in parts.items()}
     return [
         *(_mean_temperature(name, series, confidence) for name, series in settled.items()),

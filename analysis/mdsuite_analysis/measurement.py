@@ -6,6 +6,15 @@ from types import MappingProxyType
 
 Interval = tuple[float, float]
 
+NOT_RUN = "not run: "
+"""How the note of a nan begins that was not measured since the potential refused to be asked."""
+
+NOT_KNOWN = "not known: "
+"""How the note of a nan begins that is nobody's fault: too little was recorded, or there is nothing of the kind.
+
+Any other nan came from numbers that are not finite.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.measurement import NOT_KNOWN, Measurement, undefined
 from mdsuite_analysis.series import Floats, Frames
 from mdsuite_analysis.statistics import SHORTEST, trend
 
@@ -65,11 +65,13 @@ def centre_acceleration(frames: Frames, masses: Floats, *, confidence: float = 0
         Confidence of the interval.
 
     """
-    name, unit, nan = "centre_acceleration", "Å/ps²", math.nan
+    name, unit = "centre_acceleration", "Å/ps²"
     velocity = (masses[:, None] * frames.velocities).sum(axis=1) / masses.sum()
-    if len(velocity) < SHORTEST or not np.isfinite(velocity).all():
-        note = f"{len(velocity)} frames; a slope needs {SHORTEST}, all of them finite"
-        return Measurement(name=name, value=nan, unit=unit, ci=(nan, nan), confidence=confidence, note=note)
+    n_bad = int((~np.isfinite(velocity)).any(axis=1).sum())
+    if n_bad or len(velocity) < SHORTEST:
+        few = f"{NOT_KNOWN}{len(velocity)} frames; a slope needs {SHORTEST}"
+        note = f"{n_bad} of {len(velocity)} frames are not finite" if n_bad else few
+        return undefined(name, unit, note, confidence)
     together = 1.0 - (1.0 - confidence) / 3.0
     lines = [trend(frames.time, component, confidence=together) for component in velocity.T]
     value = math.hypot(*(line.slope for line in lines))
@@ -86,7 +88,9 @@ def _largest_change(name: str, total: Floats, single: Floats) -> Measurement:
     scale = float(np.linalg.norm(single, axis=2).sum(axis=1).mean())
     change = np.linalg.norm(total - total[0], axis=1)
     if len(total) < 2 or not scale > 0.0:
-        return Measurement(name=name, value=math.nan, unit="1", note="fewer than two frames, or nothing moves")
+        return Measurement(
+            name=name, value=math.nan, unit="1", note=f"{NOT_KNOWN}fewer than two frames, or nothing moves"
+        )
     at = int(change.argmax())
-    note = f"largest of {len(total)} frames, the {at + 1}th"
+    note = f"largest of {len(total)} frames, number {at + 1}"
     return Measurement(name=name, value=float(change[at]) / scale, unit="1", note=note)

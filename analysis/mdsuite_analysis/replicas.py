@@ -34,7 +34,7 @@ from scipy import fft
 from scipy.stats import chi2, f, t
 
 from mdsuite_analysis.drift import MEV_PER_EV, energy_drift
-from mdsuite_analysis.measurement import Interval, Measurement, undefined
+from mdsuite_analysis.measurement import NOT_KNOWN, Interval, Measurement, undefined
 from mdsuite_analysis.series import EnergySeries, Floats
 from mdsuite_analysis.transient import transient_end
 
@@ -263,13 +263,18 @@ def _components(series: EnergySeries) -> tuple[Floats, Floats, Floats]:
 def _slopes(series: Sequence[EnergySeries]) -> tuple[Floats, str]:
     """The slope of every replica, meV/atom/ps, or why there is nothing to measure."""
     drifts = [energy_drift(each) for each in series]
-    reasons = [f"replica {i}: {drift.note}" for i, drift in enumerate(drifts, 1) if not math.isfinite(drift.value)]
+    notes = {i: drift.note for i, drift in enumerate(drifts, 1) if not math.isfinite(drift.value)}
+    begin = NOT_KNOWN if all(note.startswith(NOT_KNOWN) for note in notes.values()) else ""
+    reasons = [
+        f"replica {', '.join(str(i) for i in notes if notes[i] == note)}: {note.removeprefix(NOT_KNOWN)}"
+        for note in dict.fromkeys(notes.values())
+    ]
     if len(series) < 2:
         reasons.append(f"replicas: {len(series)}; a scatter needs two, {RECOMMENDED} are recommended")
     for (i, one), (j, other) in combinations(enumerate(series, 1), 2):
         if np.array_equal(one.total_energy, other.total_energy):  # their scatter would say that all is certain
             reasons.append(f"replicas {i} and {j} have identical energies; give each velocities of its own")
-    return np.array([drift.value for drift in drifts]), "; ".join(reasons)
+    return np.array([drift.value for drift in drifts]), begin + "; ".join(reasons) if reasons else ""
 
 
 def _length(series: Sequence[EnergySeries]) -> float:

@@ -26,7 +26,7 @@ import numpy as np
 from scipy.constants import angstrom, atomic_mass, e, pico
 
 from mdsuite_analysis.agreement import SATURATED, distances
-from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.measurement import NOT_KNOWN, Measurement
 from mdsuite_analysis.series import Floats, Frames
 from mdsuite_analysis.statistics import SHORTEST, trend
 
@@ -139,7 +139,9 @@ def _growth(time: Floats, error: Floats, confidence: float) -> Measurement:
     counted = slice(int(zeros[-1]) + 1 if len(zeros) else 0, end)
     n_counted = len(error[counted])
     if n_counted < SHORTEST:
-        note = f"{n_counted} frames with an error between nothing and {SATURATED:g} Å; a rate needs {SHORTEST}"
+        note = (
+            f"{NOT_KNOWN}{n_counted} frames with an error between nothing and {SATURATED:g} Å; a rate needs {SHORTEST}"
+        )
         return Measurement(name=name, value=nan, unit=unit, ci=(nan, nan), confidence=confidence, note=note)
     line = trend(time[counted], np.log(error[counted]), confidence=confidence)
     decades = np.log10(error[counted][-1] / error[counted][0])

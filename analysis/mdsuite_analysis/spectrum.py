@@ -23,7 +23,7 @@ import numpy as np
 from scipy.constants import c, centi, pico
 from scipy.signal import spectrogram
 
-from mdsuite_analysis.measurement import Measurement, undefined
+from mdsuite_analysis.measurement import NOT_KNOWN, Measurement, undefined
 from mdsuite_analysis.series import EnergySeries, Floats, Frames, Integers
 from mdsuite_analysis.structure import Blocks, blocks_distance
 
@@ -281,7 +281,7 @@ def _flaw(runs: Sequence[Frames]) -> str:
         return "some velocities are not finite"
     needed = STRETCHES * SHORTEST
     shortest = min((len(run.time) for run in runs), default=0)
-    return f"{shortest} frames; a spectrum needs {needed}" if shortest < needed else ""
+    return f"{NOT_KNOWN}{shortest} frames; a spectrum needs {needed}" if shortest < needed else ""
 
 
 def _undefined_distances(reason: str, confidence: float) -> list[Measurement]:

@@ -35,7 +35,7 @@ from scipy.stats import norm
 
 from mdsuite_analysis.elements import COVALENT_RADII, symbol
 from mdsuite_analysis.integrity import BONDED
-from mdsuite_analysis.measurement import Measurement, undefined
+from mdsuite_analysis.measurement import NOT_KNOWN, Measurement, undefined
 from mdsuite_analysis.potential import Configuration
 from mdsuite_analysis.series import Floats, Frames, Integers
 from mdsuite_analysis.statistics import SHORTEST, autocorrelation_time
@@ -158,7 +158,7 @@ def neighbour_angle_distance(
     cutoff = _first_minimum(reference, start)
     rows = [[_neighbour_angle_rows(frames, start, cutoff) for frames in runs] for runs in (sample, reference)]
     if any(each.sum() == 0.0 for runs in rows for each in runs):
-        return undefined(name, "1", f"no atom has two neighbours within {cutoff:.2f} Å", confidence)
+        return undefined(name, "1", f"{NOT_KNOWN}no atom has two neighbours within {cutoff:.2f} Å", confidence)
     note = f"neighbours within {cutoff:.2f} Å"
     return _rows_distance(name, rows[0], rows[1], confidence, note)
 
@@ -407,7 +407,7 @@ def _internal_distance(
     confidence: float,
 ) -> Measurement:
     """Distance of bond lengths or angles, whichever `atoms` (n, 2) or (n, 3) define."""
-    reason = _flaw([*sample, *reference]) if len(atoms) else "the start structure has none"
+    reason = _flaw([*sample, *reference]) if len(atoms) else f"{NOT_KNOWN}the start structure has none"
     if reason:
         return undefined(name, "1", reason, confidence)
     labels = ["-".join(_label(start, atom) for atom in row) for row in atoms.tolist()]
@@ -422,7 +422,7 @@ def _values_distance(
     """Distance of series of values, (n_frames, n_distributions) of each run, each distribution by itself."""
     every = [*sample, *reference]
     if not (np.concatenate(reference).std(axis=0) > 0.0).all():
-        return undefined(name, "1", "the reference holds some of them fixed", confidence)
+        return undefined(name, "1", f"{NOT_KNOWN}the reference holds some of them fixed", confidence)
     low = np.min([each.min(axis=0) for each in every], axis=0)
     width = (np.max([each.max(axis=0) for each in every], axis=0) - low) * (1.0 + 1e-9) / BINS
     length = _block_length([_features(each) for each in every])
@@ -488,7 +488,7 @@ def _rdf_distance(
         for runs in (sample, reference)
     ]
     if any(each.sum() == 0.0 for runs in rows for each in runs):
-        return undefined(name, "1", f"no such pair within {farthest:.2f} Å", confidence)
+        return undefined(name, "1", f"{NOT_KNOWN}no such pair within {farthest:.2f} Å", confidence)
     return _rows_distance(name, rows[0], rows[1], confidence)
 
 
@@ -567,8 +567,8 @@ def _label(start: Configuration, atom: int) -> str:
 
 def _flaw(runs: Sequence[Frames]) -> str:
     if not runs:
-        return "no frames were given"
+        return f"{NOT_KNOWN}no frames were given"
     if any(not np.isfinite(run.positions).all() for run in runs):
         return "some positions are not finite"
     shortest = min(len(run.time) for run in runs)
-    return f"{shortest} frames; a comparison needs {SHORTEST}" if shortest < SHORTEST else ""
+    return f"{NOT_KNOWN}{shortest} frames; a comparison needs {SHORTEST}" if shortest < SHORTEST else ""

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from scipy.stats import CensoredData, beta, chi2, ecdf
 
-from mdsuite_analysis.measurement import Interval, Measurement, undefined
+from mdsuite_analysis.measurement import NOT_KNOWN, Interval, Measurement, undefined
 
 Replica = tuple[float, bool]
 
@@ -71,7 +71,7 @@ def failure_rate(replicas: Sequence[Replica], *, confidence: float = 0.95) -> Me
     reason = _flaw(replicas)
     exposure = math.fsum(duration for duration, _ in replicas) / PS_PER_NS
     if reason or not exposure > 0.0:
-        return undefined("failure_rate", "1/ns", reason or "no time was run", confidence)
+        return undefined("failure_rate", "1/ns", reason or f"{NOT_KNOWN}no time was run", confidence)
     n = sum(failed for _, failed in replicas)
     tail = (1.0 - confidence) / 2 if n else 1.0 - confidence
     low = float(chi2.ppf(tail, 2 * n)) / 2 if n else 0.0
@@ -226,7 +226,7 @@ def _round(duration: float) -> float:
 
 def _flaw(replicas: Sequence[Replica]) -> str:
     if not replicas:
-        return "no replica was run"
+        return f"{NOT_KNOWN}no replica was run"
     bad = [duration for duration, _ in replicas if not (math.isfinite(duration) and duration >= 0.0)]
     return f"durations must be finite and not negative, but some are {bad[:3]}" if bad else ""
 

@@ -6,7 +6,7 @@ from MDAnalysis.core.groups import AtomGroup
 from scipy.constants import angstrom, atomic_mass, e, k, pico
 
 from mdsuite_analysis.elements import symbol
-from mdsuite_analysis.measurement import Measurement, undefined
+from mdsuite_analysis.measurement import NOT_KNOWN, Measurement, undefined
 from mdsuite_analysis.series import Floats, Integers
 from mdsuite_analysis.statistics import SHORTEST, mean_with_interval
 from mdsuite_analysis.transient import start_transient
@@ -60,8 +60,10 @@ def species_temperatures(
     carried = 3.0 * (1.0 - masses / masses.sum()) if at_rest else np.full(len(masses), 3.0)
     start = start_transient(twice.sum(axis=1) * KELVIN / carried.sum())
     settled = twice[start.end :] * KELVIN
-    if len(settled) < SHORTEST or not np.isfinite(settled).all():
-        note = f"{len(settled)} frames after the transient; a mean needs {SHORTEST}, all of them finite"
+    n_bad = int((~np.isfinite(settled)).any(axis=1).sum())
+    if n_bad or len(settled) < SHORTEST:
+        few = f"{NOT_KNOWN}{len(settled)} frames after the transient; a mean needs {SHORTEST}"
+        note = f"{n_bad} of {len(settled)} frames are not finite" if n_bad else few
         return [undefined("species_temperature_spread", "1", note, confidence)]
     elements = np.unique(numbers)
     together = 1.0 - (1.0 - confidence) / len(elements)
@@ -105,7 +107,7 @@ def temperature_mean(temperature: Floats, *, confidence: float = 0.95) -> Measur
     start = start_transient(temperature)
     settled = temperature[start.end :]
     if len(settled) < SHORTEST:
-        return _undefined(f"{len(settled)} samples after the transient; a mean needs {SHORTEST}", confidence)
+        return _undefined(f"{NOT_KNOWN}{len(settled)} samples after the transient; a mean needs {SHORTEST}", confidence)
     mean = mean_with_interval(settled, confidence=confidence)
     interval = (max(mean.ci[0], 0.0), mean.ci[1])  # no kinetic energy is negative
     return Measurement(

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mdsuite.judgement.criteria import Criterion
-from mdsuite_analysis.measurement import Measurement
-from mdsuite_analysis.statics.inquiry import NOT_RUN
+from mdsuite_analysis.measurement import NOT_KNOWN, NOT_RUN, Measurement
 
 
 class Outcome(StrEnum):
@@ -99,7 +98,7 @@ def _limit(criterion: Criterion, scale: float) -> tuple[float | None, float | No
 
 def _outcome(measurement: Measurement, limit: tuple[float | None, float | None]) -> Outcome:
     if math.isnan(measurement.value):
-        return Outcome.FAIL
+        return Outcome.INCONCLUSIVE if measurement.note.startswith(NOT_KNOWN) else Outcome.FAIL
     low, high = measurement.ci or (measurement.value, measurement.value)
     at_least = -math.inf if limit[0] is None else limit[0]
     at_most = math.inf if limit[1] is None else limit[1]

@@ -85,6 +85,7 @@ def series_markdown(analysis: Analysis) -> str:
         "provenance": here(("mdsuite", "MDAnalysis", "numpy", "scipy")),
         "label": _label,
         "quantity": words.quantity,
+        "note": words.note,
         "limit_of": lambda judged, measurement: _judged_as(judged, measurement, words.limit),
         "outcome_of": lambda judged, measurement: _judged_as(judged, measurement, lambda each: each.outcome.upper()),
         "against": lambda measurement: [
@@ -99,7 +100,7 @@ def _label_together(measurement: Measurement) -> str:
     """With the note where it says something of this number alone, not of all replicas."""
     named = LABELS.get(measurement.name, measurement.name.replace("_", " "))
     noted = measurement.note and measurement.name in ("mean_drift", "survival_probability", "failure_rate")
-    return f"{named} ({measurement.note})" if noted else named
+    return f"{named} ({words.note(measurement)})" if noted else named
 
 
 def _judged_as(judged: Sequence[Judged], measurement: Measurement, describe: Callable[[Judged], str]) -> str:
@@ -117,6 +118,7 @@ def check_markdown(examination: Examination) -> str:
         "examination": examination,
         "provenance": here(PACKAGES),
         "quantity": words.quantity,
+        "note": words.note,
         "limit": words.limit,
         "named": lambda each: _subject(each.measurement),
         "about": _subject,
@@ -173,6 +175,7 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
         "shown": _shown,
         "label": _label,
         "quantity": words.quantity,
+        "note": words.note,
         "limit_of": lambda run, measurement: _judged_as(run.judged, measurement, words.limit),
         "outcome_of": lambda run, measurement: _judged_as(run.judged, measurement, lambda each: each.outcome.upper()),
         "audited": lambda models: [run for model in models for run in model.runs if run.ledger is not None],
@@ -266,7 +269,7 @@ def _agreement_rows(agreement: Agreement) -> Iterator[dict[str, str]]:
             "value": words.quantity(measurement, digits=2),
             "limit": words.limit(of) if of else "",
             "outcome": of.outcome.upper() if of else "",
-            "note": measurement.note,
+            "note": words.note(measurement),
         }
 
 
@@ -308,7 +311,7 @@ def _shown(run: AssessedRun) -> list[Measurement]:
 def _label(measurement: Measurement) -> str:
     name = LABELS.get(measurement.name, measurement.name.replace("_", " "))
     noted = measurement.note and (measurement.unit not in COUNTED or measurement.name == "broken_bonds")
-    return f"{name} ({measurement.note})" if noted else name
+    return f"{name} ({words.note(measurement)})" if noted else name
 
 
 def _ledger_cells(run: AssessedRun) -> list[str]:

@@ -12,7 +12,7 @@ from mdsuite.execution.supervise import Status
 from mdsuite.judgement.criteria import HORIZON, Criterion
 from mdsuite.judgement.judge import Judged, Outcome, Verdict, verdict
 from mdsuite.judgement.power import time_to_decide
-from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.measurement import NOT_KNOWN, Measurement
 from mdsuite_analysis.transient import FRACTION
 
 KELVIN_PER_MEV = 1e-3 / (3.0 * BOLTZMANN)  # by a heat capacity of 3 k_B per atom
@@ -33,12 +33,19 @@ def quantity(measurement: Measurement | None, *, sign: bool = False, unit: bool 
     """A measurement with its interval and unit."""
     if measurement is None:
         return "not measured"
+    if math.isnan(measurement.value):
+        return "not known" if measurement.note.startswith(NOT_KNOWN) else "nan"
     name = f" {measurement.unit}" if unit and measurement.unit != "1" else ""
     plus = "+" if sign and measurement.value >= 0 else ""
     if measurement.ci is None:
         return f"{_exact(measurement.value)}{name}"
     low, high = measurement.ci
     return f"{plus}{number(measurement.value, digits)} [{number(low, digits)}, {number(high, digits)}]{name}"
+
+
+def note(measurement: Measurement) -> str:
+    """What a reader must know of a measurement, beside its value."""
+    return measurement.note.removeprefix(NOT_KNOWN)
 
 
 def _exact(value: float) -> str:
@@ -243,8 +250,10 @@ def _prepared(model: AssessedModel, twin: Assessment) -> Iterator[str]:
 
 def more_time(judged: Sequence[Judged], duration: float) -> Iterator[str]:
     """How much longer a series would have to be, for each criterion that it does not decide."""
-    for each in judged:
-        if each.outcome is Outcome.INCONCLUSIVE:
+    undecided = [each for each in judged if each.outcome is Outcome.INCONCLUSIVE]
+    yield from _unknown(undecided)
+    for each in undecided:
+        if not _why_unknown(each):
             total = time_to_decide(each, duration)
             yield (
                 f"{each.criterion.label}: the value lies on the limit; no length decides it."
@@ -252,6 +261,19 @@ def more_time(judged: Sequence[Judged], duration: float) -> Iterator[str]:
                 else f"{each.criterion.label}: about {number(total - duration, 2)} ps more would take the interval off "
                 "the limit."
             )
+
+
+def _why_unknown(judged: Judged) -> str:
+    """Why there is no number, where there is none."""
+    measurement = judged.measurement
+    return "" if measurement is None or math.isfinite(measurement.value) else note(measurement)
+
+
+def _unknown(judged: Sequence[Judged]) -> Iterator[str]:
+    """Why there are no numbers, each reason once."""
+    for label, why in dict.fromkeys((each.criterion.label, _why_unknown(each)) for each in judged):
+        if why:
+            yield f"{label}: not known, for {why}."
 
 
 def _more_time(model: AssessedModel, undecided: Sequence[Judged]) -> Iterator[str]:
@@ -263,17 +285,19 @@ def _more_time(model: AssessedModel, undecided: Sequence[Judged]) -> Iterator[st
     undecided = [each for each in undecided if each not in together]
     if not undecided:
         return
+    yield from _unknown(undecided)
+    undecided = [each for each in undecided if not _why_unknown(each)]
     times = [time_to_decide(each, duration) for each in undecided]
     known = [time for time in times if time is not None]
-    label = undecided[0].criterion.label
     if known:
-        total = max(known)
+        label, total = undecided[0].criterion.label, max(known)
         yield (
             f"{label}: {len(undecided)} of {len(model.runs)} trajectories are undecided; about "
             f"{number(total - duration, 2)} ps more ({number(total, 2)} ps in all) would take the interval off the "
             "limit. Ask for a longer --time-ps with the same --output; what is recorded is kept."
         )
     if len(known) < len(times):
+        label = undecided[0].criterion.label
         yield f"{label}: {len(times) - len(known)} of {len(model.runs)} lie on the limit; no length decides them."
 
 
@@ -284,7 +308,9 @@ def _more_time_together(model: AssessedModel, undecided: Sequence[Judged]) -> It
         if not mine:
             continue
         label, length = mine[0].criterion.label, group.runs[0].run.duration
-        if mine[0].criterion.relative_to == HORIZON:
+        if _why_unknown(mine[0]):
+            yield from _unknown(mine)
+        elif mine[0].criterion.relative_to == HORIZON:
             yield f"{label}, {group.name}: the drift is not known well enough; {mine[0].criterion.remedy}."
         elif group.missing is None:
             yield f"{label}, {group.name}: the replicas do not tell how much longer they would have to be."

@@ -72,6 +72,14 @@ def test_a_number_that_is_none_is_not_approved(tmp_path: Path):
     assert analyze(file, "--n-atoms", 12, "--output", tmp_path / "o").exit_code == 1
 
 
+def test_too_few_samples_are_no_fault_of_the_model(tmp_path: Path):
+    file = write(tmp_path / "e.csv", 0.1)
+    file.write_text("\n".join(file.read_text().splitlines()[:9]) + "\n")
+    result = analyze(file, "--n-atoms", 12, "--output", tmp_path / "o")
+    assert (result.exit_code, "verdict: INCONCLUSIVE" in result.output) == (3, True)
+    assert "a slope needs 16" in (tmp_path / "o" / "report.md").read_text()
+
+
 def test_a_temperature_is_judged_where_its_target_is_known(tmp_path: Path):
     file = write(tmp_path / "e.csv", 0.0, temperature_K=6000.0 + 50.0 * np.sin(40.0 * TIME))
     assert analyze(file, "--n-atoms", 12, "--output", tmp_path / "o").exit_code == 0

@@ -9,7 +9,7 @@ import pytest
 from mdsuite.judgement.criteria import Criterion, profiles, read_profile
 from mdsuite.judgement.judge import Outcome, Verdict, judge, verdict
 from mdsuite.judgement.power import time_to_decide
-from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.measurement import NOT_KNOWN, NOT_RUN, Measurement
 
 
 def criterion(low: float | None = -1.0, high: float | None = 1.0, **changes) -> Criterion:
@@ -38,6 +38,8 @@ def measured(value: float, half: float | None = 0.1, **changes) -> Measurement:
         (measured(1.2), Outcome.FAIL),
         (measured(-1.2), Outcome.FAIL),
         (measured(math.nan), Outcome.FAIL),
+        (measured(math.nan, note=f"{NOT_KNOWN}9 samples; a slope needs 16"), Outcome.INCONCLUSIVE),
+        (measured(math.nan, note=f"{NOT_RUN}the model refused"), Outcome.NOT_RUN),
         (measured(math.inf), Outcome.FAIL),
         (measured(0.0, half=math.nan), Outcome.INCONCLUSIVE),
         (measured(1.0, half=None), Outcome.PASS),

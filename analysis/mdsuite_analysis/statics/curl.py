@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import t
 
-from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.measurement import NOT_RUN, Measurement
 from mdsuite_analysis.potential import Configuration, Potential
 from mdsuite_analysis.series import Floats
 from mdsuite_analysis.statics.deformation import displaced, one_atom_direction, random_direction, thermal
-from mdsuite_analysis.statics.inquiry import NOT_RUN, answered, ask, unanswered
+from mdsuite_analysis.statics.inquiry import answered, ask, unanswered
 from mdsuite_analysis.statics.mean_square import Estimate, interval, relative_root_mean_square
 from mdsuite_analysis.statics.path import straight
 from mdsuite_analysis.statics.stencil import OUTLYING, Responses, responses

@@ -4,11 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from mdsuite_analysis.measurement import Measurement, undefined
+from mdsuite_analysis.measurement import NOT_RUN, Measurement, undefined
 from mdsuite_analysis.potential import Configuration, Evaluation, Potential
-
-NOT_RUN = "not run: "
-"""How the note of a measurement begins that could not be made since the potential refused."""
 
 Named = tuple[str, str]
 """Name and unit of a measurement."""
