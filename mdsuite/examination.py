@@ -207,7 +207,10 @@ def _judge(measured: Sequence[Measurement], profile: Profile) -> tuple[list[Judg
 
 
 def _parity(subject: Subject, configuration: Configuration, session: Session) -> Measurement:
-    """The largest difference of the forces that a driver serves from those of the model in this process, relative."""
+    """How far what a driver serves is from what the model answers in this process, relative.
+
+    Of the forces to the largest; of the energy to itself, or to an Å of the largest force where that is more.
+    """
     try:
         served = session(configuration)
         local = _local(load(subject.source, trust=subject.trust), configuration)
@@ -216,7 +219,7 @@ def _parity(subject: Subject, configuration: Configuration, session: Session) ->
         return Measurement(name=PARITY, value=float("nan"), unit="1", note=note)
     size = max(float(np.abs(local.forces).max()), 1e-300)
     apart = float(np.abs(served.forces - local.forces).max()) / size
-    energies = abs(served.energy - local.energy) / max(abs(local.energy), 1e-300)
+    energies = abs(served.energy - local.energy) / max(abs(local.energy), size)
     return Measurement(name=PARITY, value=max(apart, energies), unit="1")
 
 

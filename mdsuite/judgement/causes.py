@@ -41,6 +41,9 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
         "cut-off",
         VIRIAL_INCONSISTENT: "the virial is not the derivative of the energy by the strain: do not run at constant "
         "pressure with it",
+        UNIT_MISMATCH: "energies must be in eV and forces in eV/Å, of positions in Å: convert what the model answers",
+        ENGINE_MISMATCH: "the driver's process gives other answers than the model does elsewhere: look at environment, "
+        "threads, device and versions, and at what the model keeps between calls",
         WRONG_POTENTIAL: "energy is conserved, but on the wrong surface: train on configurations like those that the "
         "trajectories went to",
     }

@@ -18,10 +18,12 @@ from mdsuite.judgement.causes import (
     PRECISION,
     REMEDIES,
     STALE_NEIGHBOUR_LIST,
+    UNIT_MISMATCH,
     VIRIAL_INCONSISTENT,
     Cause,
 )
 from mdsuite.judgement.judge import Judged, Outcome
+from mdsuite.judgement.units import mixed_units
 from mdsuite_analysis.measurement import Measurement
 
 _SHOWN_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -29,6 +31,7 @@ _SHOWN_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
         NONDETERMINISM: ("repeatability_energy", "repeatability_force"),
         STALE_NEIGHBOUR_LIST: ("history_energy", "history_force", "input_mutated"),
         PRECISION: ("effective_digits",),
+        UNIT_MISMATCH: ("force_energy_factor",),
         CUTOFF_DISCONTINUITY: (
             "cutoff_energy_jump",
             "cutoff_force_jump",
@@ -73,7 +76,8 @@ def _unexplained(judged: Sequence[Judged]) -> list[Judged]:
     """Failures, without those that another failure brings about by itself.
 
     Random answers differ after another question as they do after the same; random or coarse answers differ between
-    images of one frame; forces that are no derivative make a virial that is none; coarse forces step everywhere.
+    images of one frame; forces that are no derivative make a virial that is none; coarse forces step everywhere; forces
+    in other units than the energy are no derivative of it; what depends on the call differs between two processes.
     """
     failed = [each for each in judged if each.outcome is Outcome.FAIL and each.measurement is not None]
     names = {each.criterion.measurement for each in failed}
@@ -90,7 +94,17 @@ def _unexplained(judged: Sequence[Judged]) -> list[Judged]:
         explained |= set() if "cutoff_energy_jump" in names else {"cutoff_force_jump", "cutoff_force_jump_relative"}
     if "force_energy_consistency" in names:
         explained |= {*_SHOWN_BY[VIRIAL_INCONSISTENT]}
+    slipped = any(_units_of(each) for each in failed)
+    explained |= {"force_energy_consistency"} if slipped else {*_SHOWN_BY[UNIT_MISMATCH]}
+    if names & {*_SHOWN_BY[NONDETERMINISM], *_SHOWN_BY[STALE_NEIGHBOUR_LIST]}:
+        explained |= {*_SHOWN_BY[ENGINE_MISMATCH]}
     return [each for each in failed if each.criterion.measurement not in explained]
+
+
+def _units_of(judged: Judged) -> str | None:
+    """What energies and forces are in, where it is that which a failure shows."""
+    factor = judged.criterion.measurement in _SHOWN_BY[UNIT_MISMATCH]
+    return mixed_units(judged.measurement) if factor and judged.measurement is not None else None
 
 
 def _value_of(judged: Judged) -> float:
@@ -129,7 +143,9 @@ def _told(judged: Judged) -> str:
     bound = f"at most {high:.3g}" if high is not None else f"at least {low:.3g}"
     unit = "" if measurement.unit == "1" else f" {measurement.unit}"
     where = ", ".join(measurement.subject[key] for key in ("pair", "structure") if key in measurement.subject)
-    return f"{judged.criterion.label}: {_value(measurement)}{unit} for {where} ({bound}{unit} is accepted)"
+    units = _units_of(judged)
+    meant = f", as of {units}" if units else ""
+    return f"{judged.criterion.label}: {_value(measurement)}{unit} for {where} ({bound}{unit} is accepted){meant}"
 
 
 def _value(measurement: Measurement) -> str:

@@ -111,9 +111,9 @@ def curled(potential: Potential, strength: float) -> Potential:
     return changed(potential, change)
 
 
-def noisy(potential: Potential, *, energy: float = 0.0, force: float = 0.0) -> Potential:
+def noisy(potential: Potential, *, energy: float = 0.0, force: float = 0.0, seed: int = 0) -> Potential:
     """Another answer at every call."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
 
     def change(_: Configuration, e: Evaluation) -> Evaluation:
         forces = e.forces + force * rng.normal(size=e.forces.shape)

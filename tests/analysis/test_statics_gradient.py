@@ -20,9 +20,10 @@ from pair_potentials import (
     truncated,
 )
 
-from mdsuite_analysis.potential import Configuration, Evaluation
+from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.potential import Configuration, Evaluation, Potential
 from mdsuite_analysis.statics.curl import jacobian_asymmetry, loop_work
-from mdsuite_analysis.statics.gradient import force_energy_consistency, virial_consistency
+from mdsuite_analysis.statics.gradient import forces_against_energy, virial_consistency
 
 LIMIT = 3e-4
 FRAMES = [cluster(), crystal()]
@@ -36,6 +37,10 @@ def direct(configuration: Configuration) -> Evaluation:
     pulls = (0.05 * crowding[:, None] * np.exp(-((r / 2.0) ** 2)))[:, :, None] * d
     forces = pulls.sum(axis=1)
     return replace(e, forces=e.forces + forces - forces.mean(axis=0))
+
+
+def force_energy_consistency(potential: Potential, frame: Configuration) -> Measurement:
+    return forces_against_energy(potential, frame)[0]
 
 
 @pytest.mark.parametrize("frame", FRAMES)
@@ -58,6 +63,31 @@ def test_forces_scaled_by_a_thousandth_are_measured(frame):
 def test_scaled_forces_in_single_precision_are_flagged():
     found = force_energy_consistency(rounded(scaled(pairwise(offset=-20.0), 1.002), np.float32), cluster())
     assert found.ci[0] > LIMIT
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("factor", [1.0, 23.06, 0.5, -1.0])
+def test_the_factor_of_the_forces_is_measured(frame, factor):
+    found = forces_against_energy(scaled(pairwise(), factor), frame)[1]
+    assert found.value == pytest.approx(factor, rel=1e-5)
+    assert found.ci[1] - found.ci[0] < 1e-5 * abs(factor)
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_forces_that_are_no_gradient_have_no_sharp_factor(frame):
+    low, high = forces_against_energy(direct, frame)[1].ci
+    assert high - low > 1e-3
+
+
+def test_the_interval_of_the_factor_covers_it_as_often_as_it_says():
+    noise = [noisy(scaled(pairwise(), 1.001), force=0.02, energy=1e-4, seed=seed) for seed in range(40)]
+    found = [forces_against_energy(each, cluster(), seed=seed)[1] for seed, each in enumerate(noise)]
+    assert sum(each.ci[0] <= 1.001 <= each.ci[1] for each in found) >= 34
+
+
+def test_an_energy_that_never_changes_has_no_factor():
+    flat = changed(pairwise(), lambda _, e: replace(e, energy=1.0))
+    assert np.isnan(forces_against_energy(flat, cluster())[1].value)
 
 
 @pytest.mark.parametrize("frame", FRAMES)

@@ -10,6 +10,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mdsuite.cli import main
+from mdsuite.examination import Subject, examine
+from mdsuite.judgement.criteria import read_profile
+from mdsuite.judgement.judge import Verdict
+from mdsuite.plan import Structure
+from mdsuite.structures import read_structure
+from mdsuite_driver.models.load import load
 
 NARROW = """
 title = "the gradient alone"
@@ -30,6 +36,23 @@ class Refuses(Calculator):
 
     def calculate(self, *args, **kwargs):
         raise RuntimeError("not today")
+"""
+
+
+PARTIAL = """
+import sys
+
+from ase.calculators.lj import LennardJones
+
+class Elsewhere(LennardJones):
+    def __init__(self, factor):
+        super().__init__(sigma=3.4, epsilon=0.01, rc=6.0, smooth=True)
+        self.factor = factor if any("mdsuite_driver" in word for word in sys.orig_argv) else 1.0
+
+    def calculate(self, *args, **kwargs):
+        super().calculate(*args, **kwargs)
+        for name in ("energy", "forces", "stress"):
+            self.results[name] = self.factor * self.results[name]
 """
 
 
@@ -75,6 +98,17 @@ def test_everything_that_the_checks_promise_is_measured(sound):
 def test_the_driver_answers_as_the_model_in_this_process(sound):
     (parity,) = [each for each in results(sound[1])["measurements"] if each["name"] == "driver_parity"]
     assert parity["value"] < 1e-12
+
+
+@pytest.mark.parametrize(("factor", "causes"), [(1.001, ["engine_mismatch"]), (1.0, [])])
+def test_a_model_that_answers_otherwise_in_a_driver_is_told(factor: float, causes: list[str], tmp_path: Path):
+    (tmp_path / "partial.py").write_text(PARTIAL)
+    source = f"ase:{tmp_path / 'partial.py'}:Elsewhere?factor={factor}"
+    subject = Subject(source=source, card=load(source, trust=True).card, trust=True, threads=1)
+    structure = Structure("argon", "argon", read_structure("argon"))
+    found = examine(subject, [structure], read_profile("static"), tmp_path / "o", names=("repetition",))
+    assert [each.name for each in found.causes] == causes
+    assert found.verdict is (Verdict.NOT_RECOMMENDED if causes else Verdict.APPROVED)
 
 
 def test_a_second_time_nothing_is_asked_again_but_the_parity(sound):

@@ -7,7 +7,7 @@ from mdsuite_analysis.measurement import Measurement
 from mdsuite_analysis.potential import Configuration, Potential
 from mdsuite_analysis.statics.curl import jacobian_asymmetry, loop_work
 from mdsuite_analysis.statics.cutoff import cutoff_in_company, cutoff_in_vacuum
-from mdsuite_analysis.statics.gradient import force_energy_consistency, virial_consistency
+from mdsuite_analysis.statics.gradient import forces_against_energy, virial_consistency
 from mdsuite_analysis.statics.locality import locality_and_extensivity
 from mdsuite_analysis.statics.precision import precision
 from mdsuite_analysis.statics.repeat import repetition
@@ -32,7 +32,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "gradient",
         "forces and virial against the energy",
-        lambda p, c, _, seed: [force_energy_consistency(p, c, seed=seed), virial_consistency(p, c, seed=seed)],
+        lambda p, c, _, seed: [*forces_against_energy(p, c, seed=seed), virial_consistency(p, c, seed=seed)],
     ),
     Check(
         "curl",

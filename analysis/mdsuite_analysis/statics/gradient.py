@@ -1,8 +1,9 @@
 """Whether forces and virial are the derivatives of the energy."""
 
 import numpy as np
+from scipy.stats import t
 
-from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.measurement import NOT_KNOWN, Measurement, undefined
 from mdsuite_analysis.potential import Configuration, Potential
 from mdsuite_analysis.series import Floats
 from mdsuite_analysis.statics.deformation import one_atom_direction, random_direction, thermal
@@ -15,17 +16,25 @@ N_COLLECTIVE = 16
 N_SINGLE = 8
 N_STRAINS = 2  # of each of the six
 
+FLAT = 1e-12
+"""Of the square of the forces; an energy with less of a slope is the same everywhere but for rounding."""
+
 FORCE = ("force_energy_consistency", "1")
+FACTOR = ("force_energy_factor", "1")
 VIRIAL = ("virial_consistency", "1")
 
 
-def force_energy_consistency(
+def forces_against_energy(
     potential: Potential, configuration: Configuration, *, seed: int = 0, confidence: float = 0.95
-) -> Measurement:
-    """How far forces are from -dE/dx: √⟨(-dE/ds - F·u)²⟩ / √⟨(F·u)²⟩ over random directions u.
+) -> list[Measurement]:
+    """`force_energy_consistency` and `force_energy_factor`: how far forces are from -dE/dx, and how much longer.
 
-    Sixteen directions move all atoms and eight a single one, each from a thermal frame of its own. What scatters in
-    F·u about a smooth curve counts as a difference; what rounding makes of E does not, but widens the interval. What
+    The first is √⟨(-dE/ds - F·u)²⟩ / √⟨(F·u)²⟩ over random directions u, the second the slope of F·u against -dE/ds
+    through the origin, with the heteroskedastic interval of a regression; where energy and forces are in different
+    units it is the ratio of these.
+
+    Sixteen directions move all atoms and eight a single one, each from a thermal frame of its own. What scatters in F·u
+    about a smooth curve counts as a difference; what rounding makes of E does not, but widens the interval. What
     crosses a discontinuity is left out. Adding a constant to E changes nothing.
 
     Parameters
@@ -41,9 +50,10 @@ def force_energy_consistency(
 
     def measure() -> list[Measurement]:
         paths = _straight_paths(configuration, np.random.default_rng(seed))
-        return [_difference(FORCE, slopes(potential, paths), confidence)]
+        found = slopes(potential, paths)
+        return [_difference(FORCE, found, confidence), _factor(found, confidence)]
 
-    return answered([FORCE], measure)[0]
+    return answered([FORCE, FACTOR], measure)
 
 
 def virial_consistency(
@@ -91,3 +101,16 @@ def _difference(named: tuple[str, str], found: Slopes, confidence: float) -> Mea
         confidence=confidence,
         note=f"{len(found.force)} directions compared, stencils of ±{found.scale:g} Å{broken}",
     )
+
+
+def _factor(found: Slopes, confidence: float) -> Measurement:
+    slope, force = found.force + found.excess, found.force
+    square = float((slope**2).sum())
+    if not square > FLAT * float((force**2).sum()):
+        return undefined(*FACTOR, f"{NOT_KNOWN}the energy is the same everywhere", confidence)
+    value = float((slope * force).sum()) / square
+    n = len(force)
+    errors = slope**2 * ((force - value * slope) ** 2 * n / (n - 1) + value**2 * found.variance)
+    half = float(t.ppf(0.5 + confidence / 2, n - 1)) * float(errors.sum()) ** 0.5 / square
+    name, unit = FACTOR
+    return Measurement(name=name, value=value, unit=unit, ci=(value - half, value + half), confidence=confidence)
