@@ -14,9 +14,9 @@ from mdsuite.engines.kinds import engine_kind
 from mdsuite.examination import GATES, Examination, Subject, Told, examine
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
-from mdsuite.judgement.causes import Cause, together
+from mdsuite.judgement.causes import UNIT_MISMATCH, Cause, together
 from mdsuite.judgement.criteria import HORIZON, ON_REQUEST, Criterion, Profile, read_profile
-from mdsuite.judgement.drift_causes import drift_causes
+from mdsuite.judgement.drift_causes import drift_causes, mismatch_causes
 from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict, worst
 from mdsuite.judgement.surface import Evidence, wrong_potential
 from mdsuite.ledger import Ledger, Ledgers
@@ -223,7 +223,8 @@ def assess(
     """
     models = []
     campaign = plan.campaign
-    with Ledgers(trust=campaign.trust, threads=campaign.threads, log=output / "ledger.log") as ledgers:
+    log = output / "ledger.log"
+    with Ledgers(trust=campaign.trust, threads=campaign.threads, log=log, doubles=plan.doubles) as ledgers:
         for card in plan.cards:
             runs = [run for run in plan.runs if run.model_sha256 == card.sha256]
             assessed = [
@@ -235,7 +236,7 @@ def assess(
             ]
             audited = [_audited(plan, output, group, ledgers, card) for group in groups]
             replicas = tuple(_warmed(group, ledgers) for group in audited)
-            model = _assess_model(card, replicas, ledgers, examinations.get(card.sha256))
+            model = _assess_model(card, replicas, examinations.get(card.sha256))
             turned = tuple(each for each in reversals if each.run.model_sha256 == card.sha256)
             models.append(replace(model, reversals=turned))
     compared = agreements(plan, output, endings)
@@ -320,15 +321,14 @@ def examine_models(plan: Plan, profile: Profile, output: Path, told: Told) -> di
 
 
 def _assess_model(
-    card: ModelCard, replicas: tuple[AssessedReplicas, ...], ledgers: Ledgers, examination: Examination | None
+    card: ModelCard, replicas: tuple[AssessedReplicas, ...], examination: Examination | None
 ) -> AssessedModel:
     runs = tuple(run for group in replicas for run in group.runs)
-    found = [_named(run.ledger.measurements) for run in runs if run.ledger is not None and run.ledger.measurements]
-    causes: list[Cause] = []
-    if found:
-        asked = next(run.run for run in runs if run.ledger is not None and run.ledger.measurements)
-        causes = drift_causes(found, chance=ledgers.chance(asked))
     static = () if examination is None else examination.causes
+    mixed = any(each.name == UNIT_MISMATCH for each in static)
+    causes = drift_causes(_ledgers(each for each in replicas if not _conserves(each)), mixed_units=mixed)
+    named = {each.name for each in causes}
+    causes += [each for each in mismatch_causes(_ledgers(replicas)) if each.name not in named]
     wrong = wrong_potential([_evidence(run) for group in replicas if _conserves(group) for run in group.runs])
     causes += [] if wrong is None else [wrong]
     return AssessedModel(
@@ -339,6 +339,11 @@ def _assess_model(
         ladders=tuple(_ladders(replicas)),
         examination=examination,
     )
+
+
+def _ledgers(groups: Iterable[AssessedReplicas]) -> list[dict[str, Measurement]]:
+    every = (run.ledger for group in groups for run in group.runs)
+    return [_named(each.measurements) for each in every if each is not None and each.measurements]
 
 
 def _conserves(group: AssessedReplicas) -> bool:
@@ -394,18 +399,16 @@ def _named(measurements: Iterable[Measurement]) -> dict[str, Measurement]:
 
 
 def _audited(plan: Plan, output: Path, group: AssessedReplicas, ledgers: Ledgers, card: ModelCard) -> AssessedReplicas:
-    """With the ledgers of the runs, where their drift has not passed or they ended before its time."""
-    judged = (*group.judged, *(each for run in group.runs for each in run.judged))
-    drifts = [each for each in judged if each.criterion.measurement in POOLED]
+    """With the ledgers of the runs, where a criterion has not passed or they ended before its time."""
     unstable = any(each.ending.status is Status.UNSTABLE for each in group.runs)
-    if not unstable and all(each.outcome is Outcome.PASS for each in drifts):
+    if not unstable and all(each.outcome is Outcome.PASS for each in group.every):
         return group
     runs = []
     for each in group.runs:
         if each.ending.status not in (Status.DONE, Status.UNSTABLE):
             runs.append(each)
             continue
-        ledger = ledgers.of(each.run, plan.folder(output, each.run), card.cutoff)
+        ledger = ledgers.of(each.run, plan.folder(output, each.run), card)
         measured = tuple(about(one, **_subject(each.run)) for one in ledger.measurements)
         runs.append(replace(each, ledger=ledger, measurements=(*each.measurements, *measured)))
     return replace(group, runs=tuple(runs))

@@ -123,6 +123,7 @@ class Campaign(Section):
     lammps_library: str = ""
     profile: str = ""
     models: list[str] = Field(min_length=1)
+    double: list[str] = []
     structures: list[str] = Field(min_length=1)
     check: bool = True
     early: bool = False
@@ -134,6 +135,15 @@ class Campaign(Section):
     dynamics: Dynamics = Dynamics()
     preparation: Preparation = Preparation()
     coupling: Coupling = Coupling()
+
+    @model_validator(mode="after")
+    def _as_many_in_double(self) -> Campaign:
+        if self.double and len(self.double) != len(self.models):
+            raise ValueError(
+                f"double names {len(self.double)} models in double precision for {len(self.models)} models; name one "
+                "for each, in their order, or none"
+            )
+        return self
 
     @property
     def criteria(self) -> str:
@@ -180,7 +190,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
 def _anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A campaign's relative paths are meant from where its file is; flags are meant from where the user is."""
     anchored = dict(content)
-    for key in ("models", "structures"):
+    for key in ("models", "double", "structures"):
         if isinstance(content.get(key), list):
             anchored[key] = [_from(folder, source) for source in content[key]]
     if "lammps_library" in content:

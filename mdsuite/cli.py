@@ -51,6 +51,7 @@ def main() -> None:
 @click.option("--engine", multiple=True, metavar="E", help="Who integrates: lammps, ipi, ase, lammps-native.")
 @click.option("--model", "models", multiple=True, metavar="M", help="Checkpoint, bundled name, ase:FILE.py:FACTORY.")
 @click.option("--structure", "structures", multiple=True, metavar="S", help="File that ASE reads, or a bundled name.")
+@click.option("--double", multiple=True, metavar="M", help="Each model in double precision, to see what rounding does.")
 @click.option("--time-ps", type=float, help="Length of each trajectory, ps.  [default: 10]")
 @click.option("--timestep-fs", type=float, multiple=True, help="fs; several make a ladder.  [default: 0.5]")
 @click.option("--temperature-K", "temperature_K", type=float, multiple=True, help="K; the same.  [default: 300]")

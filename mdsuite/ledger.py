@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from ase import Atoms
@@ -30,6 +31,9 @@ from mdsuite_analysis.measurement import Measurement
 from mdsuite_analysis.potential import Configuration
 from mdsuite_analysis.read import read_energies, read_frames, read_ledger
 from mdsuite_analysis.series import EnergySeries, Frames
+from mdsuite_analysis.statics.repeat import repeatability
+from mdsuite_driver.models.load import load
+from mdsuite_driver.models.protocol import DOUBLE, Doubling, ModelCard
 
 KEPT = (160, 640)
 """Steps of a run that are evaluated again, and how many where those tell nothing."""
@@ -38,12 +42,11 @@ CONFIDENCE = 0.999
 """Of the shares: at 95 %, one that is noise alone would be named a cause in one run of twenty."""
 
 NOISE_STEPS = 8
-REPEATS = 5
 RELAXED = 0.05  # eV/Å, of the largest force; the energy is then known to far less than a kelvin for each atom
 SINGLE = 1e-5  # relative; sums in another order differ by less, in single precision too
 FLUSH = 0.5  # Å, by which every atom is moved so that no neighbour list of before can be taken for a new one
 
-VERSION = 2  # of what is kept of a ledger, so that one of an older mdsuite is made again
+VERSION = 3  # of what is kept of a ledger, so that one of an older mdsuite is made again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +62,19 @@ class Ledger:
 
 
 class Ledgers:
-    """Ledgers of the runs of a campaign, each made once and kept in its run's folder; one driver for each model."""
+    """Ledgers of the runs of a campaign, each made once and kept in its run's folder; one driver for each model.
 
-    def __init__(self, *, trust: bool, threads: int, log: Path) -> None:
+    `doubles` are the sources, by those of the models, of the same models in double precision.
+    """
+
+    def __init__(
+        self, *, trust: bool, threads: int, log: Path, doubles: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._trust = trust
         self._threads = threads
         self._log = log
-        self._sessions: dict[str, Session] = {}
+        self._doubles = doubles
+        self._sessions: dict[tuple[str, bool], Session] = {}
 
     def __enter__(self) -> Ledgers:
         return self
@@ -74,10 +83,10 @@ class Ledgers:
         for session in self._sessions.values():
             session.close()
 
-    def of(self, run: Run, folder: Path, cutoff: float | None) -> Ledger:
-        """That of what a run has recorded; `cutoff` (Å) is that of its model, if it is known."""
-        kept = folder / "ledger.json"
-        known = read_kept(kept, _key(run, folder))
+    def of(self, run: Run, folder: Path, card: ModelCard) -> Ledger:
+        """That of what a run has recorded, of a model with this card."""
+        kept, key = folder / "ledger.json", [*_key(run, folder), self._doubles.get(run.model, "")]
+        known = read_kept(kept, key)
         if known is not None:
             return Ledger(measurements=tuple(known))
         samples = read_ledger(folder) if recorded_steps(folder) else []
@@ -88,36 +97,37 @@ class Ledgers:
         if sum(sample.n_steps for sample in samples) < recorded_steps(folder):
             return Ledger(unmeasured="the engine did not ask for forces once in every step")
         try:
-            measured = _measure(run, folder, samples, self._session(run), cutoff)
+            measured = _measure(run, folder, samples, self._session(run.model), self._twin(run, card), card.cutoff)
         except NoEvaluationError as error:
             return Ledger(unmeasured=f"a recorded step could not be evaluated again: {error}")
-        keep(kept, _key(run, folder), measured)
+        keep(kept, key, measured)
         return Ledger(measurements=tuple(measured))
-
-    def chance(self, run: Run) -> float:
-        """By how much (eV/Å) a force of the start differs from one answer to the next, 0 where it is rounding."""
-        start, potential = run.start, self._session(run)
-        question = Configuration(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)
-        answers = [potential(question).forces for _ in range(REPEATS)]
-        spread = max(float(np.abs(each - answers[0]).max()) for each in answers)
-        return spread if spread > SINGLE * max(float(np.abs(answers[0]).max()), 1.0) else 0.0
 
     def relaxed_energy(self, run: Run) -> float | None:
         """The potential energy (eV) of a run's start at the nearest minimum of its model; None where none is found."""
         start = run.start
         atoms = Atoms(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)
         try:
-            found = relax(self._session(run), atoms, RELAXED)
+            found = relax(self._session(run.model), atoms, RELAXED)
         except NoEvaluationError:
             return None
         return found.after if found.converged else None
 
-    def _session(self, run: Run) -> Session:
-        if run.model not in self._sessions:
+    def _twin(self, run: Run, card: ModelCard) -> Session | None:
+        """The same model in double precision: the one that was named, or the model itself where it can be told to."""
+        if run.model in self._doubles:
+            return self._session(self._doubles[run.model])
+        if card.dtype == DOUBLE or not isinstance(load(run.model, trust=self._trust), Doubling):
+            return None
+        return self._session(run.model, double=True)
+
+    def _session(self, model: str, *, double: bool = False) -> Session:
+        if (model, double) not in self._sessions:
             coupling = Coupling(max_force=1e90)  # whatever the model answers is of interest
-            session = Session(run.model, self._log, trust=self._trust, threads=self._threads, coupling=coupling)
-            self._sessions[run.model] = session
-        return self._sessions[run.model]
+            self._sessions[model, double] = Session(
+                model, self._log, trust=self._trust, threads=self._threads, coupling=coupling, double=double
+            )
+        return self._sessions[model, double]
 
 
 def _key(run: Run, folder: Path) -> Key:
@@ -125,7 +135,12 @@ def _key(run: Run, folder: Path) -> Key:
 
 
 def _measure(
-    run: Run, folder: Path, samples: Sequence[Sample], potential: Session, cutoff: float | None
+    run: Run,
+    folder: Path,
+    samples: Sequence[Sample],
+    potential: Session,
+    twin: Session | None,
+    cutoff: float | None,
 ) -> list[Measurement]:
     """From few kept steps, and from more where those tell nothing."""
     start, seed = run.start, int(run.id, 16)
@@ -135,19 +150,29 @@ def _measure(
     for n_kept in KEPT:
         sample = merged(samples, n_kept, seed=seed)
         if not known:
-            noise = energy_noise(potential, [_at(like, step) for step in sample.steps[:: n_kept // NOISE_STEPS]])
+            noise = energy_noise(
+                twin or potential, [_at(like, step) for step in sample.steps[:: n_kept // NOISE_STEPS]]
+            )
         for step in sample.steps:
             if step.before.step not in known:
-                known[step.before.step] = _split(step, potential, like, noise)
+                known[step.before.step] = _split(step, potential, twin, like, noise)
         splits = [known[step.before.step] for step in sample.steps]
         measured = attribute([sample], splits, account, confidence=CONFIDENCE)
         if any(_told(each) for each in measured):
             break
+    measured.append(_chance(potential, like))
     if not run.thermostat:
         measured.append(_closure(run, folder, sample))
     if cutoff is not None:
         measured += crossings([sample], splits, Box(cell=start.cell, pbc=start.pbc), cutoff)
     return measured
+
+
+def _chance(potential: Session, start: Configuration) -> Measurement:
+    """By how much a force differs from one answer to the next, 0 where it is rounding."""
+    found = next(each for each in repeatability(potential, start) if each.name == "repeatability_force")
+    rounding = SINGLE * max(float(np.abs(potential(start).forces).max()), 1.0)
+    return replace(found, value=0.0, note=f"{found.note}; no more than rounding") if found.value <= rounding else found
 
 
 def _told(measurement: Measurement) -> bool:
@@ -165,11 +190,11 @@ def _closure(run: Run, folder: Path, sample: Sample) -> Measurement:
     return ledger_closure(_change(read_energies(folder)), expected)
 
 
-def _split(step: SampledStep, potential: Session, like: Configuration, noise: float) -> Split:
+def _split(step: SampledStep, potential: Session, twin: Session | None, like: Configuration, noise: float) -> Split:
     away = FLUSH * np.random.default_rng(0).standard_normal(like.positions.shape)
     with contextlib.suppress(NoEvaluationError):  # only to make the model forget
         potential(replace(like, positions=step.before.positions + away))
-    return split(step, potential, like, energy_noise=noise)
+    return split(step, potential, like, twin=twin, energy_noise=noise)
 
 
 def _at(like: Configuration, step: SampledStep) -> Configuration:

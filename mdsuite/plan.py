@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -43,12 +43,16 @@ _Model = tuple[ModelCard, Native | None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A campaign's runs and what is known of its models."""
+    """A campaign's runs and what is known of its models.
+
+    doubles : sources of the same models in double precision, by the runs' models
+    """
 
     campaign: Campaign
     cards: tuple[ModelCard, ...]
     runs: tuple[Run, ...]
     comparisons: tuple[Comparison, ...] = ()
+    doubles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def all_runs(self) -> tuple[Run, ...]:
@@ -108,6 +112,9 @@ def make_plan(
     sources = [_located(source, foreign=campaign.coupling.accept_foreign) for source in campaign.models]
     models = [_model(source, trust=campaign.trust) for source in sources]
     cards = [card for card, _ in models]
+    doubles = [_located(source, foreign=False) for source in campaign.double]
+    for source in doubles:
+        _model(source, trust=campaign.trust)
     _require_distinct([card.sha256 for card in cards], campaign.models, "models")
     given = read_structures(campaign)
     for card in cards:
@@ -126,7 +133,13 @@ def make_plan(
         for start in (starts.get((model[0].sha256, structure.name, temperature, replica), drawn),)
     ]
     _require_distinct([run.id for run in runs], [run.structure for run in runs], "structures")
-    return Plan(campaign, tuple(cards), tuple(runs), tuple(comparisons(runs, across_models=across_models)))
+    return Plan(
+        campaign,
+        tuple(cards),
+        tuple(runs),
+        tuple(comparisons(runs, across_models=across_models)),
+        dict(zip(sources, doubles, strict=False)),
+    )
 
 
 def _fits(kind: EngineKind, source: str) -> bool:

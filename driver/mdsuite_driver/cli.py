@@ -28,6 +28,7 @@ UNSOUND = 3
 @click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of the model.")
 @click.option("--patience-s", type=float, default=60.0, help="How long to wait for the server to listen, s.")
 @click.option("--idle-s", type=float, help="Exit when the server is silent for so long, s.  [default: never]")
+@click.option("--double", is_flag=True, help="Compute in float64, whatever the model computes in by itself.")
 @click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
 def main(
     model: str,
@@ -38,6 +39,7 @@ def main(
     threads: int,
     patience_s: float,
     idle_s: float | None,
+    double: bool,
     trust: bool,
 ) -> None:
     """Serve a model to an i-PI server until it says EXIT or closes.
@@ -51,7 +53,7 @@ def main(
     die_with_supervisor()
     address = _address(unix, host, port)
     try:
-        served = _model(model, threads=threads, trust=trust)
+        served = _model(model, threads=threads, double=double, trust=trust)
         stream = connect(address, patience=patience_s)
         with contextlib.closing(stream):
             n_evaluations = serve(stream, served, _species(structure), idle=idle_s)
@@ -71,11 +73,12 @@ def _address(unix: str | None, host: str | None, port: int | None) -> str | tupl
     raise click.UsageError("wanted either --unix NAME or --host HOST with --port PORT")
 
 
-def _model(source: str, *, threads: int, trust: bool) -> Model:
-    from mdsuite_driver.models.load import load  # noqa: PLC0415  slow, --help should not be
+def _model(source: str, *, threads: int, double: bool, trust: bool) -> Model:
+    from mdsuite_driver.models.load import in_double, load  # noqa: PLC0415  slow, --help should not be
 
     try:
         model = load(source, trust=trust)
+        model = in_double(model) if double else model
     except ModelError as error:
         raise click.UsageError(str(error)) from error
     if "torch" in sys.modules:  # not every model is of PyTorch, and importing it takes seconds

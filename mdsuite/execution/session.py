@@ -32,12 +32,15 @@ class NoEvaluationError(RuntimeError):
 class Session:
     """A model as a potential, served by a driver over the same wire as in a run.
 
-    A driver that fails is replaced by a new one at the next evaluation.
+    `double` has it computed in float64, whatever it computes in by itself. A driver that fails is replaced by a new one
+    at the next evaluation.
     """
 
-    def __init__(self, model: str, log: Path, *, trust: bool, threads: int, coupling: Coupling) -> None:
+    def __init__(
+        self, model: str, log: Path, *, trust: bool, threads: int, coupling: Coupling, double: bool = False
+    ) -> None:
         self._command = ["mdsuite_driver.cli", "--model", model, "--threads", str(threads)]
-        self._command += ["--trust"] if trust else []
+        self._command += [*(["--trust"] if trust else []), *(["--double"] if double else [])]
         self._log = log
         self._threads = threads
         self._coupling = coupling

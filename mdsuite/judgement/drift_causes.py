@@ -15,6 +15,7 @@ from mdsuite.judgement.causes import (
     REMEDIES,
     STALE_NEIGHBOUR_LIST,
     TIMESTEP,
+    UNIT_MISMATCH,
     Cause,
 )
 from mdsuite_analysis.measurement import Measurement
@@ -39,7 +40,7 @@ class Share:
     run: Found
 
 
-def drift_causes(ledgers: Sequence[Found], *, chance: float) -> list[Cause]:
+def drift_causes(ledgers: Sequence[Found], *, mixed_units: bool = False) -> list[Cause]:
     """Every cause that carries more than a minor part, the largest first.
 
     Sizes of all entries that are told from zero are summed over the runs, so that what cancels in one energy change
@@ -49,14 +50,15 @@ def drift_causes(ledgers: Sequence[Found], *, chance: float) -> list[Cause]:
     ----------
     ledgers : sequence of mappings
         Measurements of the ledger of each run, by their names.
-    chance : float, eV/Å
-        By how much the forces of one question differ from answer to answer, 0 where they do not. Only then what is in
-        the engine's forces, and not in those of the re-evaluation, comes from chance, and not from memory. What random
-        forces do to the energy is a random walk, which a short run may not tell from zero; they are named all the same.
+    mixed_units : bool
+        Whether the static checks have found forces and energies in different units; the work that such forces do beyond
+        the energy is then no other defect.
 
     """
-    names = {**_NAMES, "engine": NONDETERMINISM if chance else STALE_NEIGHBOUR_LIST}
-    causes = [
+    names = {**_NAMES, "engine": _mismatch(ledgers)}
+    if mixed_units:
+        names["work"] = UNIT_MISMATCH
+    return [
         Cause(
             name=names[each.entry],
             share=each.share,
@@ -67,19 +69,49 @@ def drift_causes(ledgers: Sequence[Found], *, chance: float) -> list[Cause]:
         for each in shares(ledgers)
         if each.entry in names and each.share >= MINOR
     ]
-    if chance and NONDETERMINISM not in [each.name for each in causes]:
-        causes.append(_by_chance(chance))
-    return causes
 
 
-def _by_chance(chance: float) -> Cause:
-    return Cause(
-        name=NONDETERMINISM,
-        share=None,
-        evidence=("repeatability_force",),
-        remedy=REMEDIES[NONDETERMINISM],
-        sentence=f"asked the same question again, the model answers with forces that differ by up to {chance:.3g} eV/Å",
-    )
+def mismatch_causes(ledgers: Sequence[Found]) -> list[Cause]:
+    """What is wrong with answers that the runs were given, whatever it did to their energy.
+
+    What random forces do to the energy is a random walk, which a short run may not tell from zero, and a wrong answer
+    now and then moves it little; they are named all the same.
+    """
+    random = max((_chance(each) for each in ledgers), default=0.0)
+    differing = [each for each in ledgers if _low(each, "engine_steps") > 0.0]
+    told = [f"asked the same question again, the model answers with forces that differ by up to {random:.3g} eV/Å"]
+    evidence = ["repeatability_force"]
+    if not random:
+        if not differing:
+            return []
+        most = max(differing, key=lambda each: each["engine_steps"].value)
+        alone = most.get("engine_steps_alone")
+        told = [f"on {_percent(most['engine_steps'])} of the steps the run was given another answer than a fresh one"]
+        told += [f"on {_percent(alone)} of these a single one, between right ones"] if _known(alone) else []
+        evidence = ["engine_steps", "engine_steps_alone"]
+    name = _mismatch(ledgers)
+    return [Cause(name=name, share=None, evidence=tuple(evidence), remedy=REMEDIES[name], sentence="; ".join(told))]
+
+
+def _mismatch(ledgers: Sequence[Found]) -> str:
+    """Chance, or memory.
+
+    Answers to the same question that differ come from chance; so do those that are wrong by themselves, between right
+    ones. What comes from memory is wrong for a while.
+    """
+    alone = any(each["engine_steps_alone"].value > 0.5 for each in ledgers if "engine_steps_alone" in each)
+    return NONDETERMINISM if alone or any(_chance(each) for each in ledgers) else STALE_NEIGHBOUR_LIST
+
+
+def _chance(found: Found) -> float:
+    """By how much forces differ from answer to answer, eV/Å; 0 where that is rounding, or not known."""
+    measured = found.get("repeatability_force")
+    return measured.value if measured is not None and math.isfinite(measured.value) else 0.0
+
+
+def _low(found: Found, name: str) -> float:
+    measured = found.get(name)
+    return measured.ci[0] if measured is not None and measured.ci is not None else 0.0
 
 
 def shares(ledgers: Sequence[Found]) -> list[Share]:
@@ -178,6 +210,6 @@ _EVIDENCE: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "work": ("ledger_work", "ledger_work_share"),
         "quadrature": ("ledger_quadrature", "ledger_quadrature_share"),
         "precision": ("ledger_precision", "ledger_precision_share"),
-        "engine": ("ledger_engine", "ledger_engine_share"),
+        "engine": ("ledger_engine", "ledger_engine_share", "engine_steps", "engine_steps_alone", "repeatability_force"),
     }
 )

@@ -10,7 +10,7 @@ import pytest
 import torch
 from ase.build import molecule
 
-from mdsuite_driver.models.load import load
+from mdsuite_driver.models.load import in_double, load
 from mdsuite_driver.models.protocol import Configuration, ModelError
 from mdsuite_driver.models.seed_student import Hyperparameters, SeedStudent, load_seed_student
 
@@ -84,6 +84,25 @@ def test_a_periodic_structure_is_refused():
         load_seed_student("student", random_state(), "0").evaluate(
             Configuration(numbers=there.numbers, positions=there.positions, cell=np.eye(3) * 9, pbc=(True, True, True))
         )
+
+
+def test_a_student_in_double_precision_is_the_same_to_single_precision():
+    single = load_seed_student("student", random_state(), "0")
+    double = in_double(single)
+    one, other = (model.evaluate(ethanol()) for model in (single, double))
+    assert (single.card.dtype, double.card.dtype) == ("float32", "float64")
+    assert in_double(double) is double
+    assert 0.0 < np.abs(one.forces - other.forces).max() < 1e-4 * np.abs(other.forces).max()
+
+
+def test_what_computes_in_single_precision_alone_says_so():
+    class Fixed:
+        card = load_seed_student("fixed", random_state(), "0").card
+
+        def evaluate(self, configuration: Configuration) -> None: ...
+
+    with pytest.raises(ModelError, match="cannot be told to compute in float64"):
+        in_double(Fixed())
 
 
 @needs_data

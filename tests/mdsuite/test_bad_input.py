@@ -222,6 +222,8 @@ def test_a_number_that_makes_no_sense(refuse, flag: str, value: str, said: str):
         ("structure = ['ethanol']", "unknown key structure; did you mean structures?"),
         ("[dynamics]\nchunk_steps = 30", "not a multiple of frame_steps"),
         ("engine = ", "not readable TOML"),
+        ("double = ['a', 'b']", "2 models in double precision for 1 models"),
+        ("double = ['no/such']", "there is no file"),
     ],
 )
 def test_a_campaign_with_a_mistake(refuse, tmp_path: Path, line: str, said: str):

@@ -60,7 +60,10 @@ def attribute(
     residuals. ``ledger_unexplained`` is what the recorded change of the total energy has beyond the residuals and the
     telescoping term, exact: zero under velocity Verlet. ``ledger_jump_share`` and so on are relative to the change of
     the total energy (of the residuals' sum where a thermostat changed the total), undefined where that is no larger
-    than the swing of a bounded integrator error. ``jump_steps`` is the fraction of steps on which the energy jumps.
+    than the swing of a bounded integrator error. ``jump_steps`` is the fraction of steps on which the energy jumps,
+    ``engine_steps`` that on which the engine had other energies or forces than the re-evaluation gives, and
+    ``engine_steps_alone`` the fraction of these on which it had them at one end only: of an answer that is wrong by
+    itself, between right ones, and not for a while.
 
     The parts of X and P that telescope are taken from the first and the last kept step, with the scatter of the
     offsets for an error. Where no kept step jumps, the interval of ``ledger_jump`` is widened by what rare jumps may
@@ -90,7 +93,7 @@ def attribute(
     rates = [_scaled(f"ledger_{n}", b, per_atom, "meV/atom/ps", confidence, absent) for n, b in bars.items()]
     of = math.nan if unshared else 1.0 / change
     shares = [_scaled(f"ledger_{n}_share", b, of, "1", confidence, unshared or absent) for n, b in bars.items()]
-    return [*rates, _unexplained(samples, account), *shares, _jump_steps(samples, splits, confidence)]
+    return [*rates, _unexplained(samples, account), *shares, *_steps(samples, splits, confidence)]
 
 
 def crossings(
@@ -226,9 +229,17 @@ def _unexplained(samples: Sequence[Sample], account: Account) -> Measurement:
     return Measurement(name=name, value=value * MEV_PER_EV / (account.n_atoms * account.duration), unit=unit)
 
 
-def _jump_steps(samples: Sequence[Sample], splits: Sequence[Split], confidence: float) -> Measurement:
+def _steps(samples: Sequence[Sample], splits: Sequence[Split], confidence: float) -> list[Measurement]:
+    design, every = _design(samples, splits), np.ones(len(splits))
     jumps = np.array([split.jumps for split in splits], dtype=np.float64)
-    return _fraction("jump_steps", _design(samples, splits), jumps, np.ones_like(jumps), confidence, "no step was kept")
+    ends = np.array([sum(split.engine_differs) for split in splits])
+    differs, alone = (ends > 0).astype(np.float64), (ends == 1).astype(np.float64)
+    nowhere = "the engine had what the re-evaluation gives on all of the kept steps"
+    return [
+        _fraction("jump_steps", design, jumps, every, confidence, "no step was kept"),
+        _fraction("engine_steps", design, differs, every, confidence, "no step was kept"),
+        _fraction("engine_steps_alone", design, alone, differs, confidence, nowhere),
+    ]
 
 
 def _fraction(name: str, design: Design, part: Floats, whole: Floats, confidence: float, why: str) -> Measurement:
@@ -269,6 +280,6 @@ def _not_finite(samples: Sequence[Sample], splits: Sequence[Split]) -> str:
 
 def _nothing(reason: str, confidence: float) -> list[Measurement]:
     rates = [f"ledger_{name}" for name in (*SHARES, "unexplained")]
-    fractions = [*(f"ledger_{name}_share" for name in SHARES), "jump_steps"]
+    fractions = [*(f"ledger_{name}_share" for name in SHARES), "jump_steps", "engine_steps", "engine_steps_alone"]
     units = {**dict.fromkeys(rates, "meV/atom/ps"), **dict.fromkeys(fractions, "1")}
     return [undefined(name, unit, reason, confidence) for name, unit in units.items()]

@@ -117,6 +117,8 @@ class Split(Shares):
         r, the sum of `engine`, `precision` (where known), `jump`, `work` and `quadrature`.
     engine_work, engine_offsets : float, (float, float)
         The forces' part of X, and U_engine - U at both ends of the step.
+    engine_differs : (bool, bool)
+        Whether the engine had another energy or other forces at the ends than the re-evaluation gives, beyond rounding.
     precision_work, precision_offsets : float, (float, float)
         The same of P; nan without a twin.
 
@@ -126,6 +128,7 @@ class Split(Shares):
     residual: float
     engine_work: float
     engine_offsets: tuple[float, float]
+    engine_differs: tuple[bool, bool]
     precision_work: float
     precision_offsets: tuple[float, float]
 
@@ -251,7 +254,9 @@ def split(
     path = _Path(potential=potential, start=start, moved=moved)
     ends = path.evaluation(0.0), path.evaluation(1.0)
     working = path.point(0.0, ends[0]), path.point(1.0, ends[1])
-    engine_work, engine_offsets = _difference(_recorded(step, moved), working)
+    recorded = _recorded(step, moved)
+    engine_work, engine_offsets = _difference(recorded, working)
+    digits = 0.0 if twin is None else max(float(np.spacing(np.float32(abs(point.energy)))) for point in working)
     if twin is None:
         precision_work, precision_offsets = math.nan, (math.nan, math.nan)
     else:
@@ -265,6 +270,7 @@ def split(
         residual=step.residual,
         engine_work=engine_work,
         engine_offsets=engine_offsets,
+        engine_differs=_differs(recorded, working, SIGNIFICANT * max(noise, digits)),
         precision_work=precision_work,
         precision_offsets=precision_offsets,
         **asdict(_shares(path, ends, noise)),
@@ -315,6 +321,15 @@ def _difference(these: tuple[_Point, _Point], those: tuple[_Point, _Point]) -> t
     work = 0.5 * math.fsum(this.power - that.power for this, that in zip(these, those, strict=True))
     before, after = (this.energy - that.energy for this, that in zip(these, those, strict=True))
     return work, (before, after)
+
+
+def _differs(these: tuple[_Point, _Point], those: tuple[_Point, _Point], tolerance: float) -> tuple[bool, bool]:
+    """Whether energy or power are apart by more than the tolerance (eV), or not finite, at both ends."""
+    before, after = (
+        not max(abs(this.energy - that.energy), abs(this.power - that.power)) <= tolerance
+        for this, that in zip(these, those, strict=True)
+    )
+    return before, after
 
 
 def _rounding(start: Configuration, *ends: Evaluation) -> float:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mdsuite_driver.bundled import bundled_models
-from mdsuite_driver.models.protocol import Model, ModelError
+from mdsuite_driver.models.protocol import DOUBLE, Doubling, Model, ModelError
 
 Checkpoint = dict[str, Any]  # whatever a training program stored; each loader checks what it uses
 Loader = Callable[[str, Checkpoint, str], Model]
@@ -33,6 +33,18 @@ def load(source: str, *, trust: bool = False) -> Model:
     checkpoint = _read(path, trust=trust)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return _loader(path, checkpoint)(name, checkpoint, sha256)
+
+
+def in_double(model: Model) -> Model:
+    """The same model computed in float64; raises ModelError for one that cannot be."""
+    if model.card.dtype == DOUBLE:
+        return model
+    if not isinstance(model, Doubling):
+        raise ModelError(
+            f"{model.card.name} ({model.card.kind}, {model.card.dtype}) cannot be told to compute in float64; name a "
+            "source of it that does"
+        )
+    return model.double()
 
 
 def resolve(source: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,10 @@ class ModelCard:
     minimum_width: float = 0.0
 
 
+DOUBLE = "float64"
+"""What the card of a model says that computes in double precision."""
+
+
 class Model(Protocol):
     """A potential: a card, and energies, forces and virials."""
 
@@ -79,4 +83,13 @@ class Model(Protocol):
 
     def evaluate(self, configuration: Configuration) -> Evaluation:
         """Energy, forces and virial; raises ModelError where the configuration is not one it can serve."""
+        ...
+
+
+@runtime_checkable
+class Doubling(Model, Protocol):
+    """A model that can be computed in float64 too."""
+
+    def double(self) -> Model:
+        """The same model, its weights as they are, in float64."""
         ...

@@ -6,8 +6,9 @@ that do not vanish at the cut-off because biases come after the envelope, and no
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ class SeedStudent(nn.Module):
 
 
 class SeedStudentModel:
-    """A loaded student behind the protocol; computes in float32, as it was trained."""
+    """A loaded student behind the protocol; computes in the precision of its weights, float32 as it was trained."""
 
     def __init__(self, network: SeedStudent, card: ModelCard) -> None:
         self._network = network
@@ -127,12 +128,18 @@ class SeedStudentModel:
         """What is known of the model."""
         return self._card
 
+    def double(self) -> SeedStudentModel:
+        """The same student, its weights as they are, computed in float64."""
+        network = copy.deepcopy(self._network).double()
+        return SeedStudentModel(network, replace(self._card, dtype="float64"))
+
     def evaluate(self, configuration: Configuration) -> Evaluation:
         """Energy, forces and virial by differentiation; raises ModelError for a periodic configuration."""
         if any(configuration.pbc):
             raise ModelError(f"{self._card.name} has no periodic boundaries; give a structure with pbc='F F F'")
         numbers = torch.as_tensor(configuration.numbers)
-        positions = torch.tensor(configuration.positions, dtype=torch.float32, requires_grad=True)
+        dtype = self._network.embedding.weight.dtype
+        positions = torch.tensor(configuration.positions, dtype=dtype, requires_grad=True)
         energy = self._network(numbers, positions)
         (gradient,) = torch.autograd.grad(energy, positions)
         forces = -gradient.double().numpy()
