@@ -154,13 +154,12 @@ def agree(
 @click.argument("model")
 @click.option("--structure", "structures", multiple=True, metavar="S", help="[default: the first bundled one]")
 @click.option("--profile", default="static", metavar="P", help="Criteria: a bundled name or a TOML file.")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), help="What it is said to compute in.")
 @click.option("--seed", type=int, default=0, help="Of directions and displacements.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of the model.")
 @click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-check"), help="Folder for everything.")
-def check(
-    model: str, structures: tuple[str, ...], profile: str, seed: int, threads: int, trust: bool, output: Path
-) -> None:
+def check(model: str, structures: tuple[str, ...], output: Path, **flags: Any) -> None:
     """Check MODEL without a trajectory: forces, cut-off, symmetry, repeatability, and more.
 
     \b
@@ -170,7 +169,7 @@ def check(
     """  # noqa: D301  \b is click's
     with _stoppable(None):
         try:
-            code = _check(model, structures, profile, seed, threads, output, trust=trust)
+            code = _check(model, structures, output, **flags)
         except (InputError, OSError) as error:
             click.echo(f"mdsuite: {error}", err=True)
             code = BAD_INPUT
@@ -301,7 +300,15 @@ def distill(recipe: Path, output: Path, workers: int | None) -> None:
 
 
 def _check(
-    model: str, structures: Sequence[str], profile: str, seed: int, threads: int, output: Path, *, trust: bool
+    model: str,
+    structures: Sequence[str],
+    output: Path,
+    *,
+    profile: str,
+    dtype: str | None,
+    seed: int,
+    threads: int,
+    trust: bool,
 ) -> int:
     from rich.console import Console  # noqa: PLC0415
 
@@ -323,7 +330,8 @@ def _check(
     for structure in given:
         require_supported(card, structure.atoms, structure.source)
     output.mkdir(parents=True, exist_ok=True)
-    subject = Subject(source=source, card=card, trust=trust, threads=threads)
+    declared = replace(card, dtype=dtype or card.dtype)
+    subject = Subject(source=source, card=declared, trust=trust, threads=threads)
     with console.status("starting the driver") as status:
         examination = examine(subject, given, criteria, output, seed=seed, told=status.update)
     print_examination(console, examination, write_check_report(examination, output))

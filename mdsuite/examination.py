@@ -158,7 +158,7 @@ class _Examiner:
         self._told(f"{self._structure.name}: the driver against the model in this process")
         measurements.append(_parity(self._subject, self._configuration, self._session))
         measured = tuple(about(each, **named) for each in measurements)
-        judged, unasked = _judge(measured, profile)
+        judged, unasked = _judge(measured, profile, self._subject.card.dtype)
         return Examined(
             structure=self._structure.name,
             n_atoms=len(self._configuration.numbers),
@@ -196,9 +196,9 @@ def _configuration(structure: Structure) -> Configuration:
     )
 
 
-def _judge(measured: Sequence[Measurement], profile: Profile) -> tuple[list[Judged], list[Criterion]]:
+def _judge(measured: Sequence[Measurement], profile: Profile, dtype: str) -> tuple[list[Judged], list[Criterion]]:
     judged, unasked = [], []
-    for criterion in profile.criteria:
+    for criterion in (each for each in profile.criteria if each.declared in ("", dtype)):
         found = [each for each in measured if each.name == criterion.measurement]
         judged += [judge(criterion, each, each.subject) for each in found]
         if not found:

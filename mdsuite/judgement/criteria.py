@@ -28,6 +28,7 @@ class _Entry(BaseModel):
     low: float | None = None
     high: float | None = None
     relative_to: str | None = None
+    declared: str = ""
 
 
 class _File(BaseModel):
@@ -42,6 +43,7 @@ class Criterion:
     """A range that a measurement must lie in, in the measurement's unit.
 
     relative_to : what low and high are multiples of, or None where they are absolute
+    declared : what a model must be said to compute in (float64) for the criterion to apply to it, or "" for any
     """
 
     measurement: str
@@ -52,6 +54,7 @@ class Criterion:
     low: float | None = None
     high: float | None = None
     relative_to: str | None = None
+    declared: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ _SHOWN_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         NONDETERMINISM: ("repeatability_energy", "repeatability_force"),
         STALE_NEIGHBOUR_LIST: ("history_energy", "history_force", "input_mutated"),
-        PRECISION: ("effective_digits",),
+        PRECISION: ("effective_digits", "effective_energy_resolution"),
         UNIT_MISMATCH: ("force_energy_factor",),
         CUTOFF_DISCONTINUITY: (
             "cutoff_energy_jump",

@@ -24,7 +24,7 @@ from mdsuite.run import Run
 from mdsuite.selftest.trial import AGREE, LEDGER, RUN, STAGES, STATIC, Case, Finding, Setup, Sign, sign_of
 from mdsuite.structures import read_structure
 from mdsuite_driver.models.load import load
-from mdsuite_driver.models.protocol import Configuration
+from mdsuite_driver.models.protocol import DOUBLE, Configuration
 
 REPLICAS = 4
 PROFILE = "production-nve"
@@ -80,7 +80,8 @@ def examined(setup: Setup, folder: Path, bench: Bench) -> Finding:
 
     source = STAGES[setup.host].structure
     structure = Structure(source, source, read_structure(source))
-    subject = Subject(source=setup.source, card=load(setup.source).card, trust=False, threads=1)
+    card = dataclasses.replace(load(setup.source).card, dtype=DOUBLE)  # what sound hosts compute in
+    subject = Subject(source=setup.source, card=card, trust=False, threads=1)
     examination = examine(subject, [structure], bench.static, folder, names=bench.checks, told=told)
     return Finding(
         signs=_by_family(examination.judged),

@@ -333,18 +333,21 @@ def test_a_full_disk_is_a_stop_that_can_be_resumed(small_disk: Path, long: Path)
     require_resumed(folder, long)
 
 
-def test_a_disk_that_becomes_read_only_is_a_stop_that_can_be_resumed(small_disk: Path, long: Path):
+def test_a_disk_that_becomes_read_only_is_a_stop_that_can_be_resumed(small_disk: Path, tmp_path: Path, long: Path):
     folder = small_disk / "run"
+    slow = faulty_run("slow", n_steps=LONG, at=50, once=False, coupling=LONG_COUPLING)
     subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
 
     def freeze(_process: subprocess.Popen[bytes]) -> None:
-        when_recorded(folder, 3)
+        when_recorded(folder, 2)
         while subprocess.run(["mount", "-o", "remount,ro", small_disk], check=False, capture_output=True).returncode:
             time.sleep(0.001)  # busy: somebody is writing
 
-    ended = carried_out(faulty_run(n_steps=LONG, coupling=LONG_COUPLING), folder, freeze)
+    ended = carried_out(slow, folder, freeze)
     assert ended.code == 75, ended.said
     assert "Read-only file system" in ended.said
     require_nothing_left(ended)
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    write_run(faulty_run(n_steps=LONG, coupling=LONG_COUPLING), tmp_path / "other")
+    shutil.copy(tmp_path / "other" / "run.json", folder)  # the same run with a model that is not slow
     require_resumed(folder, long)
