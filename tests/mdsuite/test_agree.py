@@ -133,7 +133,7 @@ SHEAR = np.array([[0.0, 0.0, 0.0], [1.8, 0.0, 0.0], [0.5, -1.4, 0.0]])  # Å
 
 @pytest.fixture(scope="module", params=[("argon-lj", "argon"), ("silicon-sw", "silicon")], ids=lambda pair: pair[0])
 def natively(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
-    """A model and LAMMPS' own potential of the same form, in an orthorhombic and in a triclinic cell, for 200 steps."""
+    """A model and LAMMPS' own potential of the same form, in an orthorhombic and in a triclinic cell, for 100 steps."""
     model, structure = request.param
     folder = tmp_path_factory.mktemp("natively")
     atoms = read_structure(structure)
@@ -141,7 +141,7 @@ def natively(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     atoms.set_cell(atoms.cell[:] + SHEAR, scale_atoms=True)
     ase.io.write(folder / "triclinic.extxyz", atoms)
     cells = [flag for name in ("orthorhombic", "triclinic") for flag in ("--structure", folder / f"{name}.extxyz")]
-    length = ["--timestep-fs", 1, "--time-ps", 0.2, "--temperature-K", 60]
+    length = ["--timestep-fs", 1, "--time-ps", 0.1, "--temperature-K", 60]
     engines = ["--native", model, "--engine", "lammps", "--engine", "ase"]
     return agree(model, *engines, *cells, *length, "--output", folder / "o"), folder / "o"
 
@@ -226,7 +226,18 @@ def test_a_campaign_with_several_engines_compares_them(tmp_path: Path):
 
 def test_engines_with_thermostats_of_their_own_are_compared_by_what_they_have_in_common(tmp_path: Path):
     """Their random numbers differ, and so must their trajectories."""
-    arguments = ["--model", "silicon-sw", "--structure", "silicon", "--replicas", 1, "--time-ps", 1, "--timestep-fs", 1]
+    arguments = [
+        "--model",
+        "silicon-sw",
+        "--structure",
+        "silicon",
+        "--replicas",
+        1,
+        "--time-ps",
+        0.5,
+        "--timestep-fs",
+        1,
+    ]
     engines = ["--engine", "lammps", "--engine", "ase", "--ensemble", "nvt", "--thermostat", "csvr"]
     flags = ["--no-check", *arguments, *engines, "--output", tmp_path / "o"]
     CliRunner().invoke(main, ["run", *map(str, flags)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mdsuite.cli import main
-from mdsuite.examination import Subject, examine
+from mdsuite.examination import Examination, Subject, examine
 from mdsuite.judgement.criteria import read_profile
 from mdsuite.judgement.judge import Verdict
 from mdsuite.plan import Structure
@@ -103,10 +104,7 @@ def test_the_driver_answers_as_the_model_in_this_process(sound):
 @pytest.mark.parametrize(("factor", "causes"), [(1.001, ["engine_mismatch"]), (1.0, [])])
 def test_a_model_that_answers_otherwise_in_a_driver_is_told(factor: float, causes: list[str], tmp_path: Path):
     (tmp_path / "partial.py").write_text(PARTIAL)
-    source = f"ase:{tmp_path / 'partial.py'}:Elsewhere?factor={factor}"
-    subject = Subject(source=source, card=load(source, trust=True).card, trust=True, threads=1)
-    structure = Structure("argon", "argon", read_structure("argon"))
-    found = examine(subject, [structure], read_profile("static"), tmp_path / "o", names=("repetition",))
+    found = examined(tmp_path, f"ase:{tmp_path / 'partial.py'}:Elsewhere?factor={factor}", "repetition")
     assert [each.name for each in found.causes] == causes
     assert found.verdict is (Verdict.NOT_RECOMMENDED if causes else Verdict.APPROVED)
 
@@ -116,22 +114,35 @@ def test_a_second_time_nothing_is_asked_again_but_the_parity(sound):
     assert "\n1 evaluations." in (sound[1] / "report.md").read_text()
 
 
+def examined(folder: Path, source: str, *names: str) -> Examination:
+    """Argon by some of the checks."""
+    subject = Subject(source=source, card=load(source, trust=True).card, trust=True, threads=1)
+    structure = Structure("argon", "argon", read_structure("argon"))
+    return examine(subject, [structure], read_profile("static"), folder / "o", names=names)
+
+
 def test_a_truncated_potential_is_named_as_one(tmp_path: Path):
-    result = check(tmp_path / "o", "ase:mdsuite_driver.zoo:truncated?strength=1", "--structure", "argon")
-    causes = {each["name"]: each for each in results(tmp_path / "o")["causes"]}
-    assert result.exit_code == 1
-    assert list(causes) == ["cutoff_discontinuity"]
-    assert "cutoff_energy_jump" in causes["cutoff_discontinuity"]["evidence"]
+    found = examined(tmp_path, "ase:mdsuite_driver.zoo:truncated?strength=1", "vacuum", "gradient")
+    assert found.verdict is Verdict.NOT_RECOMMENDED
+    (cause,) = found.causes
+    assert (cause.name, "cutoff_energy_jump" in cause.evidence) == ("cutoff_discontinuity", True)
 
 
-@pytest.mark.parametrize(("strength", "code", "causes"), [(1e-3, 1, ["non_conservative_forces"]), (0.0, 0, [])])
-def test_forces_that_are_a_thousandth_too_large_are_found(
-    strength: float, code: int, causes: list[str], tmp_path: Path
-):
-    (tmp_path / "narrow.toml").write_text(NARROW)
-    model = f"ase:mdsuite_driver.zoo:scaled?strength={strength}&host=argon"
-    result = check(tmp_path / "o", model, "--structure", "argon", "--profile", tmp_path / "narrow.toml")
-    assert (result.exit_code, [each["name"] for each in results(tmp_path / "o")["causes"]]) == (code, causes)
+@pytest.mark.parametrize(("strength", "causes"), [(1e-3, ["non_conservative_forces"]), (0.0, [])])
+def test_forces_that_are_a_thousandth_too_large_are_found(strength: float, causes: list[str], tmp_path: Path):
+    found = examined(tmp_path, f"ase:mdsuite_driver.zoo:scaled?strength={strength}&host=argon", "gradient")
+    assert [each.name for each in found.causes] == causes
+
+
+@pytest.mark.parametrize(("model", "causes"), [("arithmetic?dtype=float32", ["precision"]), ("clean?", [])])
+def test_a_model_is_held_to_the_precision_that_it_is_said_to_have(model: str, causes: list[str], tmp_path: Path):
+    source = f"ase:mdsuite_driver.zoo:{model}&host=argon"
+    card = dataclasses.replace(load(source).card, dtype="float64")
+    subject = Subject(source=source, card=card, trust=False, threads=1)
+    structure = Structure("argon", "argon", read_structure("argon"))
+    found = examine(subject, [structure], read_profile("static"), tmp_path / "o", names=("precision",))
+    assert [each.name for each in found.causes] == causes
+    assert not examined(tmp_path, source, "precision").causes
 
 
 def test_a_model_that_gives_no_answer_is_not_run_and_not_approved(tmp_path: Path):

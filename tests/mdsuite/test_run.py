@@ -201,7 +201,8 @@ def swirling(tmp_path: Path, strength: float) -> list[object]:
 def test_a_force_with_a_curl_is_not_recommended_though_the_seeds_profile_approves_of_it(tmp_path: Path):
     """One per cent of the total energy is hundreds of kelvin."""
     flags = swirling(tmp_path, 0.004)
-    codes = [command(*flags, "--profile", p, "--output", tmp_path / p).exit_code for p in ("seed", "production-nve")]
+    output = ["--output", tmp_path / "o"]
+    codes = [command(*flags, "--profile", profile, *output).exit_code for profile in ("seed", "production-nve")]
     assert codes == [0, 1]
 
 
@@ -216,7 +217,7 @@ def conserved(folder: Path) -> dict[str, Any]:
 def test_a_force_with_a_curl_feeds_a_thermostat_that_hides_it_from_the_temperature(tmp_path: Path):
     """The conserved energy shows it; that of the twin without a curl stays."""
     for strength, outcome in ((0.02, "fail"), (0.0, "pass")):
-        flags = [*swirling(tmp_path, strength), "--ensemble", "nvt", "--thermostat", "csvr", "--time-ps", 0.4]
+        flags = [*swirling(tmp_path, strength), "--ensemble", "nvt", "--thermostat", "csvr", "--time-ps", 0.3]
         command(*flags, "--output", tmp_path / outcome)
         assert conserved(tmp_path / outcome)["outcome"] == outcome
         assert "energy_drift" not in {each["name"] for each in results(tmp_path / outcome)["measurements"]}
@@ -234,8 +235,9 @@ def test_a_library_of_ones_own_is_used_and_named(tmp_path: Path):
 
 
 @needs_data
-@pytest.mark.parametrize("name", ["tiny", "ultra_tiny"])
-def test_the_seed_students_are_not_recommended(name: str, tmp_path: Path):
+@pytest.mark.parametrize("name", [pytest.param("tiny", marks=pytest.mark.slow), "ultra_tiny"])
+def test_the_seed_students_are_not_recommended(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mdsuite.ledger.KEPT", (60,))  # which is seconds instead of a minute
     structures = [flag for path in MOLECULES for flag in ("--structure", path)]
     flags = ["--velocities", "file", "--time-ps", 1, "--output", tmp_path / "o"]
     assert command("--model", STUDENTS / f"{name}.pt", *structures, *flags).exit_code == 1
@@ -327,7 +329,7 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path: Path):
 
 def test_a_campaign_that_was_stopped_has_no_report_and_ends_as_if_it_had_not_been(tmp_path: Path):
     text = "models = ['painn-ultra-tiny']\nstructures = ['ethanol']\n"
-    text += "[dynamics]\nreplicas = 3\ntime_ps = 0.3\nchunk_steps = 100\n"
+    text += "[dynamics]\nreplicas = 2\ntime_ps = 0.2\nchunk_steps = 100\n"
     (tmp_path / "campaign.toml").write_text(text)
     arguments = [str(tmp_path / "campaign.toml")]
     ask = [sys.executable, "-m", "mdsuite", "run", *arguments, "--output"]
