@@ -33,7 +33,6 @@ from mdsuite_analysis.heat import heat
 from mdsuite_analysis.kinetic import kinetic_distribution
 from mdsuite_analysis.measurement import Measurement, about
 from mdsuite_analysis.momentum import angular_momentum_drift, momentum_drift
-from mdsuite_analysis.potential import Configuration
 from mdsuite_analysis.read import read_energies, read_frames, universe
 from mdsuite_analysis.series import EnergySeries, Frames
 from mdsuite_analysis.survival import Envelope, envelope
@@ -441,10 +440,9 @@ def _heated(each: AssessedRun, ledgers: Ledgers) -> AssessedRun:
 
 
 def _grouped(runs: Iterable[AssessedRun]) -> list[list[AssessedRun]]:
-    groups: dict[tuple[str, str, float, float], list[AssessedRun]] = {}
+    groups: dict[tuple[object, ...], list[AssessedRun]] = {}
     for each in runs:
-        run = each.run
-        groups.setdefault((run.structure, run.engine, run.temperature, run.timestep), []).append(each)
+        groups.setdefault(each.run.kind, []).append(each)
     return list(groups.values())
 
 
@@ -520,8 +518,7 @@ def _failure(run: Run, frames: Frames | None, energies: EnergySeries | None) -> 
     if energies is None or frames is None:
         return None
     start = run.start
-    frame = Configuration(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)
-    return first_failure(energies, frames, frame, temperature=run.temperature, dof=start.n_dof)
+    return first_failure(energies, frames, start.configuration, temperature=run.temperature, dof=start.n_dof)
 
 
 def _measure_frames(

@@ -72,10 +72,9 @@ def integrate_early(plan: Plan, output: Path, integrate: Integrate, limit: Inter
 
 
 def _groups(plan: Plan) -> list[list[Run]]:
-    groups: dict[tuple[str, str, str, float, float], list[Run]] = {}
+    groups: dict[tuple[object, ...], list[Run]] = {}
     for run in plan.runs:
-        key = (run.model_sha256, run.structure, run.engine, run.temperature, run.timestep)
-        groups.setdefault(key, []).append(run)
+        groups.setdefault(run.kind, []).append(run)
     return list(groups.values())
 
 

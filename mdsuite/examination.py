@@ -16,7 +16,8 @@ from mdsuite.judgement.judge import Judged, Verdict, judge, verdict
 from mdsuite.judgement.static_causes import static_causes
 from mdsuite.kept import Key, keep, read_kept
 from mdsuite.plan import Structure
-from mdsuite.run import Coupling
+from mdsuite.run import ANY_ANSWER
+from mdsuite.structures import configuration
 from mdsuite_analysis.measurement import NOT_RUN, Measurement, about
 from mdsuite_analysis.potential import Configuration
 from mdsuite_analysis.statics.every import CHECKS, Check
@@ -116,11 +117,10 @@ def examine(
 
     What a check has measured is kept in the folder, and taken from there as long as model and structure are the same.
     """
-    coupling = Coupling(max_force=1e90)  # whatever the model answers is of interest
     examined = []
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "driver.log"
-    with Session(subject.source, log, trust=subject.trust, threads=subject.threads, coupling=coupling) as session:
+    with Session(subject.source, log, trust=subject.trust, threads=subject.threads, coupling=ANY_ANSWER) as session:
         for structure in structures:
             of = _Examiner(subject, structure, session, folder, seed, names, told)
             examined.append(of.examined(profile))
@@ -143,7 +143,7 @@ class _Examiner:
     ) -> None:
         self._subject = subject
         self._structure = structure
-        self._configuration = _configuration(structure)
+        self._configuration = configuration(structure.atoms)
         self._session = session
         self._folder = folder
         self._seed = seed
@@ -186,16 +186,6 @@ class _Examiner:
         return hashlib.sha256(b"".join(np.asarray(each, float).tobytes() for each in arrays)).hexdigest()[:16]
 
 
-def _configuration(structure: Structure) -> Configuration:
-    atoms = structure.atoms
-    return Configuration(
-        numbers=np.asarray(atoms.numbers, dtype=np.int64),
-        positions=np.array(atoms.positions, dtype=float),
-        cell=np.array(atoms.cell[:], dtype=float),
-        pbc=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
-    )
-
-
 def _judge(measured: Sequence[Measurement], profile: Profile, dtype: str) -> tuple[list[Judged], list[Criterion]]:
     judged, unasked = [], []
     for criterion in (each for each in profile.criteria if each.declared in ("", dtype)):
@@ -206,14 +196,14 @@ def _judge(measured: Sequence[Measurement], profile: Profile, dtype: str) -> tup
     return judged, unasked
 
 
-def _parity(subject: Subject, configuration: Configuration, session: Session) -> Measurement:
+def _parity(subject: Subject, asked: Configuration, session: Session) -> Measurement:
     """How far what a driver serves is from what the model answers in this process, relative.
 
     Of the forces to the largest; of the energy to itself, or to an Å of the largest force where that is more.
     """
     try:
-        served = session(configuration)
-        local = _local(load(subject.source, trust=subject.trust), configuration)
+        served = session(asked)
+        local = _local(load(subject.source, trust=subject.trust), asked)
     except Exception as error:  # whatever a model raises
         note = f"{NOT_RUN}{type(error).__name__}: {error}"
         return Measurement(name=PARITY, value=float("nan"), unit="1", note=note)
@@ -223,12 +213,12 @@ def _parity(subject: Subject, configuration: Configuration, session: Session) ->
     return Measurement(name=PARITY, value=max(apart, energies), unit="1")
 
 
-def _local(model: Model, configuration: Configuration) -> Evaluation:
+def _local(model: Model, asked: Configuration) -> Evaluation:
     return model.evaluate(
         Question(
-            numbers=configuration.numbers,
-            positions=configuration.positions.copy(),
-            cell=configuration.cell,
-            pbc=configuration.pbc,
+            numbers=asked.numbers,
+            positions=asked.positions.copy(),
+            cell=asked.cell,
+            pbc=asked.pbc,
         )
     )

@@ -16,7 +16,7 @@ from mdsuite.execution.session import NoEvaluationError, Session
 from mdsuite.kept import Key, keep, read_kept
 from mdsuite.plan import FOREIGN
 from mdsuite.relaxation import relax
-from mdsuite.run import Coupling, Run
+from mdsuite.run import ANY_ANSWER, Run
 from mdsuite_analysis.ledger.attribution import Account, attribute, crossings
 from mdsuite_analysis.ledger.merging import merged
 from mdsuite_analysis.ledger.residual import (
@@ -123,9 +123,8 @@ class Ledgers:
 
     def _session(self, model: str, *, double: bool = False) -> Session:
         if (model, double) not in self._sessions:
-            coupling = Coupling(max_force=1e90)  # whatever the model answers is of interest
             self._sessions[model, double] = Session(
-                model, self._log, trust=self._trust, threads=self._threads, coupling=coupling, double=double
+                model, self._log, trust=self._trust, threads=self._threads, coupling=ANY_ANSWER, double=double
             )
         return self._sessions[model, double]
 
@@ -144,8 +143,9 @@ def _measure(
 ) -> list[Measurement]:
     """From few kept steps, and from more where those tell nothing."""
     start, seed = run.start, int(run.id, 16)
-    like = Configuration(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)
-    account = _account(run, read_energies(folder), read_frames(folder))
+    like = start.configuration
+    energies, frames = read_energies(folder), read_frames(folder)
+    account = _account(run, energies, frames)
     known: dict[int, Split] = {}
     for n_kept in KEPT:
         sample = merged(samples, n_kept, seed=seed)
@@ -162,7 +162,7 @@ def _measure(
             break
     measured.append(_chance(potential, like))
     if not run.thermostat:
-        measured.append(_closure(run, folder, sample))
+        measured.append(_closure(run, energies, frames, sample))
     if cutoff is not None:
         measured += crossings([sample], splits, Box(cell=start.cell, pbc=start.pbc), cutoff)
     return measured
@@ -181,13 +181,13 @@ def _told(measurement: Measurement) -> bool:
     return measurement.unit == "meV/atom/ps" and (low > 0.0 or high < 0.0)
 
 
-def _closure(run: Run, folder: Path, sample: Sample) -> Measurement:
-    forces = read_frames(folder).forces
+def _closure(run: Run, energies: EnergySeries, frames: Frames, sample: Sample) -> Measurement:
+    forces = frames.forces
     masses, timestep = run.start.masses, run.timestep
     expected = energy_change_from_residuals(
         sample.residual_sum, forces[0], forces[-1], masses=masses, timestep=timestep
     )
-    return ledger_closure(_change(read_energies(folder)), expected)
+    return ledger_closure(_change(energies), expected)
 
 
 def _split(step: SampledStep, potential: Session, twin: Session | None, like: Configuration, noise: float) -> Split:

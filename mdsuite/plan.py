@@ -25,6 +25,7 @@ from mdsuite.files import write_json
 from mdsuite.run import Coupling, Native, Run, Start, require_extendable, write_run
 from mdsuite.structures import (
     bundled_structures,
+    configuration,
     file_velocities,
     maxwell_velocities,
     perpendicular_widths,
@@ -318,7 +319,7 @@ def _foreign_card(source: str) -> ModelCard:
 
 def _starts(campaign: Campaign, atoms: Any, text: str, temperature: float) -> Iterator[tuple[int, Start]]:
     dynamics = campaign.dynamics
-    masses = np.asarray(atoms.get_masses(), dtype=float)
+    masses, at = np.asarray(atoms.get_masses(), dtype=float), configuration(atoms)
     for replica in range(dynamics.replicas):
         if dynamics.velocities == "file":
             velocities = file_velocities(atoms, text)
@@ -327,12 +328,12 @@ def _starts(campaign: Campaign, atoms: Any, text: str, temperature: float) -> It
         yield (
             replica,
             Start(
-                numbers=np.asarray(atoms.numbers, dtype=np.int64),
+                numbers=at.numbers,
                 masses=masses,
-                positions=np.array(atoms.positions, dtype=float),
+                positions=at.positions,
                 velocities=velocities,
-                cell=np.array(atoms.cell[:], dtype=float),
-                pbc=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
+                cell=at.cell,
+                pbc=at.pbc,
             ),
         )
 

@@ -15,7 +15,6 @@ from mdsuite.judgement.criteria import Profile, read_profile
 from mdsuite.judgement.judge import Judged, Outcome, judge
 from mdsuite.run import read_run
 from mdsuite_analysis.measurement import Measurement
-from mdsuite_analysis.potential import Configuration
 from mdsuite_analysis.read import UnreadableRunError, read_frames
 from mdsuite_analysis.series import Frames
 from mdsuite_analysis.spectrum import vdos_distances
@@ -48,12 +47,14 @@ def compare(folders: Sequence[Path], reference: Sequence[Path]) -> Compared:
     alike = all(np.array_equal(run.start.numbers, start.numbers) for run in runs)
     if not alike or any(run.start.pbc != start.pbc or not np.allclose(run.start.cell, start.cell) for run in runs):
         raise InputError("a reference must be of the same atoms in the same cell as the runs; these are not")
-    frame = Configuration(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)
     try:
         ours, theirs = ([_settled(read_frames(folder)) for folder in of] for of in (folders, reference))
     except UnreadableRunError as error:
         raise InputError(str(error)) from error
-    found = [*structure_distances(ours, theirs, frame), *vdos_distances(ours, theirs, start.masses, start.numbers)]
+    found = [
+        *structure_distances(ours, theirs, start.configuration),
+        *vdos_distances(ours, theirs, start.masses, start.numbers),
+    ]
     profile = read_profile(PROFILE)
     judged = [
         judge(criterion, each, {}) for criterion in profile.criteria for each in _of(criterion.measurement, found)

@@ -11,7 +11,8 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.optimize import FIRE
 
 from mdsuite.run import FloatArray
-from mdsuite_analysis.potential import Configuration, Potential
+from mdsuite.structures import configuration
+from mdsuite_analysis.potential import Potential
 
 MOST_STEPS = 1000
 
@@ -66,10 +67,5 @@ class _Calculator(Calculator):  # type: ignore[misc]  # ase is untyped
     def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
         """Ask the driver."""
         super().calculate(atoms, properties, system_changes)
-        pbc = (bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2]))
-        said = self._potential(
-            Configuration(
-                numbers=np.asarray(atoms.numbers), positions=np.array(atoms.positions), cell=atoms.cell[:], pbc=pbc
-            )
-        )
+        said = self._potential(configuration(atoms))
         self.results = {"energy": said.energy, "forces": said.forces}

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mdsuite.constants import BOLTZMANN, KINETIC
 from mdsuite.files import whole, write_json
+from mdsuite_analysis.potential import Configuration
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -60,6 +61,11 @@ class Start:
         of_centre = 0.5 * KINETIC * float(momentum @ momentum) / float(self.masses.sum())
         return of_centre <= 1e-6 * self.kinetic_energy
 
+    @property
+    def configuration(self) -> Configuration:
+        """Elements, positions, cell and periodicity."""
+        return Configuration(numbers=self.numbers, positions=self.positions, cell=self.cell, pbc=self.pbc)
+
     def temperature(self, kinetic_energy: FloatArray) -> FloatArray:
         """K, from kinetic energies in eV."""
         return 2.0 * kinetic_energy / (self.n_dof * BOLTZMANN)
@@ -85,6 +91,10 @@ class Coupling:
     evaluation_s: float = 120.0
     replacements: int = 3
     max_force: float = 1000.0
+
+
+ANY_ANSWER = Coupling(max_force=1e90)
+"""For questions outside of a trajectory: whatever a model answers is of interest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +149,11 @@ class Run:
     native: Native | None = None
     lammps_library: str = ""
     coupling: Coupling = Coupling()
+
+    @property
+    def kind(self) -> tuple[str, str, str, float, float]:
+        """What replicas have in common."""
+        return self.model_sha256, self.structure, self.engine, self.temperature, self.timestep
 
     @property
     def id(self) -> str:

@@ -88,8 +88,7 @@ def _runs(path: Path) -> list[Path]:
 
 def _recorded(folders: Sequence[Path], temperature: float | None) -> list[Source]:
     runs = [read_run(folder) for folder in folders]
-    kinds = {(run.model_sha256, run.structure, run.engine, run.temperature, run.timestep) for run in runs}
-    if len(kinds) > 1:
+    if len({run.kind for run in runs}) > 1:
         raise InputError(
             f"these {len(runs)} runs are no replicas of each other: they differ in model, structure, engine, "
             "temperature or timestep; analyze those that are one after the other"

@@ -10,6 +10,7 @@ import numpy as np
 from mdsuite.constants import BOLTZMANN, KINETIC
 from mdsuite.errors import InputError
 from mdsuite.run import FloatArray
+from mdsuite_analysis.potential import Configuration
 from mdsuite_driver.bundled import inputs_folder
 
 CLOSEST = 0.3  # Å; less than half the shortest bond there is (H2, 0.74 Å)
@@ -90,6 +91,17 @@ def _check_distances(atoms: Any, source: str) -> None:
             f"{source}: atoms {first[k]} and {second[k]} are {distances[k]:.3f} Å apart, at least {CLOSEST} Å are "
             "wanted; they overlap"
         )
+
+
+def configuration(atoms: Any) -> Configuration:
+    """An ase.Atoms as a potential is asked about it; its arrays are copies."""
+    first, second, third = (bool(periodic) for periodic in atoms.pbc)
+    return Configuration(
+        numbers=np.array(atoms.numbers, dtype=np.int64),
+        positions=np.array(atoms.positions, dtype=float),
+        cell=np.array(atoms.cell[:], dtype=float),
+        pbc=(first, second, third),
+    )
 
 
 def perpendicular_widths(cell: FloatArray) -> FloatArray:

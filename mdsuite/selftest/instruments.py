@@ -22,7 +22,7 @@ from mdsuite.plan import Plan, Structure, claim, make_plan
 from mdsuite.preparation import Prepared
 from mdsuite.run import Run
 from mdsuite.selftest.trial import AGREE, LEDGER, RUN, STAGES, STATIC, Case, Finding, Setup, Sign, sign_of
-from mdsuite.structures import read_structure
+from mdsuite.structures import configuration, read_structure
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import DOUBLE, Configuration
 
@@ -191,11 +191,9 @@ def answers_as_clean(case: Case, clean: Case) -> bool:
     moved = 0.01 * np.random.default_rng(0).standard_normal(atoms.positions.shape)
     models = [load(each.setup.source) for each in (case, clean)]
     for displacement in (0.0 * moved, moved, 0.0 * moved):
+        asked = configuration(atoms)
         question = Configuration(
-            numbers=np.asarray(atoms.numbers, dtype=np.int64),
-            positions=atoms.positions + displacement,
-            cell=np.array(atoms.cell[:], dtype=float),
-            pbc=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
+            numbers=asked.numbers, positions=asked.positions + displacement, cell=asked.cell, pbc=asked.pbc
         )
         ours, theirs = (model.evaluate(question) for model in models)
         same = [np.array_equal(getattr(ours, of), getattr(theirs, of)) for of in ("energy", "forces", "virial")]
