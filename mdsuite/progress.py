@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Table
 from rich.text import Text
 
-from mdsuite.assessment import AssessedRun, Assessment
+from mdsuite.assessed import AssessedRun, Assessment
 from mdsuite.examination import Examination
 from mdsuite.execution.local import Advance, Show
 from mdsuite.execution.supervise import Outcome, Status

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mdsuite.assessment import AssessedModel, AssessedRun
+from mdsuite.assessed import AssessedModel, AssessedRun
 from mdsuite.comparison import Comparison
 from mdsuite.engines.kinds import engine_kind
 from mdsuite.plan import Plan

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mdsuite.agreement import Agreement
 from mdsuite.analysis import Analysis
-from mdsuite.assessment import AssessedModel, AssessedRun, Assessment, outcomes_of
+from mdsuite.assessed import AssessedModel, AssessedRun, Assessment, outcomes_of
 from mdsuite.examination import Examination
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.judge import Judged, Outcome, Verdict

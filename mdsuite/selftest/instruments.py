@@ -10,7 +10,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from mdsuite.assessment import AssessedRun, Assessment, assess
+from mdsuite.assessed import AssessedRun, Assessment
+from mdsuite.assessment import assess
 from mdsuite.campaign import Campaign, read_campaign
 from mdsuite.examination import ALL, Subject, examine
 from mdsuite.execution.local import run_all

@@ -289,7 +289,9 @@ def test_forces_that_are_no_gradient_do_work():
 
 
 @pytest.mark.parametrize(
-    "engine", [Lagged(LennardJones(), 0.02), StaleList(LennardJones()), LennardJones(scale=1.001)], ids=repr
+    "engine",
+    [Lagged(LennardJones(), 0.02), StaleList(LennardJones()), LennardJones(scale=1.001)],
+    ids=["lagged", "stale list", "scaled"],
 )
 def test_what_the_engine_had_otherwise_than_the_potential_is_the_engines_share(engine):
     shares = ledger(engine, clean=LennardJones(), n_steps=300)
