@@ -206,7 +206,10 @@ def selftest(only: tuple[str, ...], all_hosts: bool, without_runs: bool, jobs: i
 @click.option("--n-atoms", type=click.IntRange(1), help="Atoms that a table of energies belongs to.")
 @click.option("--topology", type=click.Path(path_type=Path), help="Of the trajectory: any file that MDAnalysis reads.")
 @click.option("--trajectory", type=click.Path(path_type=Path), help="The same; the energies' own frames or fewer.")
-@click.option("--reference", multiple=True, type=click.Path(path_type=Path), help="Recorded runs to be compared with.")
+@click.option(
+    "--reference", multiple=True, type=click.Path(path_type=Path), help="Runs, or a file of frames, to compare with."
+)
+@click.option("--reference-spacing-fs", type=click.FloatRange(0, min_open=True), help="Between its frames, in a file.")
 @click.option("--temperature-K", "temperature_K", type=click.FloatRange(0, min_open=True), help="The target, K.")
 @click.option("--profile", default="production-nve", metavar="P", help="Criteria: a bundled name or a TOML file.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-analysis"), help="For the report.")
@@ -216,6 +219,7 @@ def analyze_sources(
     topology: Path | None,
     trajectory: Path | None,
     reference: tuple[Path, ...],
+    reference_spacing_fs: float | None,
     temperature_K: float | None,
     profile: str,
     output: Path,
@@ -227,6 +231,7 @@ def analyze_sources(
     mdsuite analyze ENERGIES.csv --topology start.pdb --trajectory run.dcd --temperature-K 300
     mdsuite analyze mdsuite-out/runs/8f67e0848680e098
     mdsuite analyze student-out --reference teacher-out
+    mdsuite analyze student-out --reference aimd.extxyz --reference-spacing-fs 1
 
     A CSV file has the columns time_ps, total_energy_eV and, if known, temperature_K.
 
@@ -235,16 +240,17 @@ def analyze_sources(
     from mdsuite.analysis import analyze  # noqa: PLC0415
     from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
     from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
+    from mdsuite.recorded import recorded  # noqa: PLC0415
     from mdsuite.reference import compare  # noqa: PLC0415
     from mdsuite.report.write import write_series_report  # noqa: PLC0415
-    from mdsuite.sources import read_sources, recorded  # noqa: PLC0415
+    from mdsuite.sources import read_sources  # noqa: PLC0415
 
     try:
         criteria = read_profile(profile)
         read = read_sources(
             sources, n_atoms=n_atoms, topology=topology, trajectory=trajectory, temperature=temperature_K
         )
-        compared = compare(recorded(sources), recorded(reference)) if reference else None
+        compared = compare(recorded(sources), reference, reference_spacing_fs) if reference else None
         analysis = analyze(read, criteria, compared)
         report = write_series_report(analysis, output)
     except (InputError, OSError) as error:

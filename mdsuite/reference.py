@@ -7,14 +7,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mdsuite.errors import InputError
 from mdsuite.judgement.criteria import Profile, read_profile
 from mdsuite.judgement.judge import Judged, Outcome, judge
-from mdsuite.run import read_run
-from mdsuite_analysis.measurement import Measurement
+from mdsuite.recorded import recorded
+from mdsuite.run import Start, read_run
+from mdsuite.structures import read_frames_of, velocities_of
+from mdsuite_analysis.measurement import NOT_KNOWN, Measurement, undefined
 from mdsuite_analysis.read import UnreadableRunError, read_frames
 from mdsuite_analysis.series import Frames
 from mdsuite_analysis.spectrum import vdos_distances
@@ -37,24 +40,21 @@ class Compared:
     unmeasured: tuple[Measurement, ...]
 
 
-def compare(folders: Sequence[Path], reference: Sequence[Path]) -> Compared:
-    """Compare recorded runs with recorded runs of the same structure.
+def compare(folders: Sequence[Path], reference: Sequence[Path], spacing_fs: float | None = None) -> Compared:
+    """Compare recorded runs with a reference of the same atoms.
 
-    Raises InputError for runs that are not of one structure.
+    The reference is recorded runs, or files of frames that ASE reads, as of ab initio dynamics: their cell must be that
+    of the runs, their frames `spacing_fs` apart. Raises InputError for what is of another structure or cannot be read.
     """
-    runs = [read_run(folder) for folder in (*folders, *reference)]
+    runs = [read_run(folder) for folder in folders]
     start = runs[0].start
-    alike = all(np.array_equal(run.start.numbers, start.numbers) for run in runs)
-    if not alike or any(run.start.pbc != start.pbc or not np.allclose(run.start.cell, start.cell) for run in runs):
-        raise InputError("a reference must be of the same atoms in the same cell as the runs; these are not")
+    _require_alike([run.start for run in runs], start)
     try:
-        ours, theirs = ([_settled(read_frames(folder)) for folder in of] for of in (folders, reference))
+        ours = [_settled(read_frames(folder)) for folder in folders]
+        theirs = [_settled(each) for path in reference for each in _reference(path, start, spacing_fs)]
     except UnreadableRunError as error:
         raise InputError(str(error)) from error
-    found = [
-        *structure_distances(ours, theirs, start.configuration),
-        *vdos_distances(ours, theirs, start.masses, start.numbers),
-    ]
+    found = [*structure_distances(ours, theirs, start.configuration), *_vibrations(ours, theirs, start)]
     profile = read_profile(PROFILE)
     judged = [
         judge(criterion, each, {}) for criterion in profile.criteria for each in _of(criterion.measurement, found)
@@ -65,6 +65,53 @@ def compare(folders: Sequence[Path], reference: Sequence[Path]) -> Compared:
         judged=tuple(each for each in judged if each.outcome is not Outcome.NOT_RUN),
         unmeasured=tuple(each for each in found if not math.isfinite(each.value)),
     )
+
+
+def _require_alike(starts: Sequence[Start], start: Start) -> None:
+    alike = all(np.array_equal(each.numbers, start.numbers) for each in starts)
+    if not alike or any(each.pbc != start.pbc or not np.allclose(each.cell, start.cell) for each in starts):
+        raise InputError("a reference must be of the same atoms in the same cell as the runs; these are not")
+
+
+def _reference(path: Path, start: Start, spacing_fs: float | None) -> list[Frames]:
+    if path.is_dir():
+        folders = recorded([path])
+        _require_alike([read_run(folder).start for folder in folders], start)
+        return [read_frames(folder) for folder in folders]
+    return [_from_file(path, start, spacing_fs)]
+
+
+def _from_file(file: Path, start: Start, spacing_fs: float | None) -> Frames:
+    """Frames of a file; velocities are nan where it has none, or nobody says how far apart the frames are."""
+    atoms = read_frames_of(file)
+    _require_alike_frames(atoms, file, start)
+    dated = spacing_fs is not None and all(each.has("momenta") for each in atoms)
+    shape = (len(atoms), start.n_atoms, 3)
+    return Frames(
+        time=np.arange(len(atoms), dtype=np.float64) * ((spacing_fs or 1.0) * 1e-3),
+        positions=np.array([each.positions for each in atoms]),
+        velocities=np.array([velocities_of(each) for each in atoms]) if dated else np.full(shape, np.nan),
+        forces=np.full(shape, np.nan),
+        virial=np.full((len(atoms), 3, 3), np.nan),
+    )
+
+
+def _require_alike_frames(atoms: Sequence[Any], file: Path, start: Start) -> None:
+    cell = np.asarray(start.cell)[list(start.pbc)]
+    for k, each in enumerate(atoms):
+        if not np.array_equal(each.numbers, start.numbers):
+            raise InputError(
+                f"{file}: frame {k} is of {each.get_chemical_formula()}, not of the atoms of the runs in their order"
+            )
+        if tuple(map(bool, each.pbc)) != start.pbc or not np.allclose(each.cell[:][list(start.pbc)], cell, atol=1e-3):
+            raise InputError(f"{file}: frame {k} has another cell than the runs, or is periodic where they are not")
+
+
+def _vibrations(ours: Sequence[Frames], theirs: Sequence[Frames], start: Start) -> list[Measurement]:
+    if any(np.isnan(each.velocities).all() for each in theirs):
+        why = f"{NOT_KNOWN}the reference has no velocities, or nobody said how far apart its frames are"
+        return [undefined("vdos_distance", "1", why), undefined("vdos_shift", "cm⁻¹", why)]
+    return vdos_distances(ours, theirs, start.masses, start.numbers)
 
 
 def _of(pattern: str, found: Sequence[Measurement]) -> list[Measurement]:

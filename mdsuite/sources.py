@@ -11,7 +11,7 @@ from MDAnalysis.core.groups import AtomGroup
 
 from mdsuite.analysis import Source
 from mdsuite.errors import InputError
-from mdsuite.plan import MANIFEST
+from mdsuite.recorded import recorded
 from mdsuite.run import read_run
 from mdsuite.series import read_csv
 from mdsuite_analysis.read import UnreadableRunError, read_energies, universe
@@ -69,21 +69,6 @@ def _dated(atoms: AtomGroup | None, duration: float) -> AtomGroup | None:
     if said and trajectory.n_frames > 1:
         atoms.universe.load_new(trajectory.filename, dt=duration / (trajectory.n_frames - 1))
     return atoms
-
-
-def recorded(paths: Sequence[Path]) -> list[Path]:
-    """Folders of the runs in some folders; raises InputError where there are none."""
-    return [each for path in paths for each in _runs(path)]
-
-
-def _runs(path: Path) -> list[Path]:
-    """The runs in a folder: itself, or those of a campaign."""
-    if (path / "run.json").is_file():
-        return [path]
-    found = sorted(file.parent for file in path.glob("runs/*/run.json")) if (path / MANIFEST).is_file() else []
-    if not found:
-        raise InputError(f"{path} is neither the folder of a run nor the output of a campaign")
-    return found
 
 
 def _recorded(folders: Sequence[Path], temperature: float | None) -> list[Source]:

@@ -39,6 +39,13 @@ def read_structure(source: str) -> Any:  # ase is untyped
     return frames[0]
 
 
+def read_frames_of(file: Path) -> list[Any]:
+    """Every ase.Atoms of a file; raises InputError for what cannot be read."""
+    if not file.is_file():
+        raise InputError(f"wanted a file of frames, but there is no {file}")
+    return _frames(file, ":")
+
+
 def _frames(file: Path, index: str) -> list[Any]:
     import ase.io  # noqa: PLC0415  slow to import
 
@@ -113,14 +120,19 @@ def perpendicular_widths(cell: FloatArray) -> FloatArray:
 
 def file_velocities(atoms: Any, source: str) -> FloatArray:
     """Velocities (n_atoms, 3), Å/ps, from a file's momenta; raises InputError if it has none."""
-    from ase.units import fs  # noqa: PLC0415
-
     if "momenta" not in atoms.arrays or not atoms.get_momenta().any():
         raise InputError(f"{source} has no velocities; use --velocities maxwell, or give a file with momenta")
-    velocities = np.asarray(atoms.get_velocities() * (1000.0 * fs))
+    velocities = velocities_of(atoms)
     if not np.isfinite(velocities).all():
         raise InputError(f"{source}: some velocities are not finite; repair the file or use --velocities maxwell")
     return velocities
+
+
+def velocities_of(atoms: Any) -> FloatArray:
+    """Velocities (n_atoms, 3) of an ase.Atoms, Å/ps."""
+    from ase.units import fs  # noqa: PLC0415  ase is slow to import
+
+    return np.asarray(atoms.get_velocities() * (1000.0 * fs))
 
 
 def maxwell_velocities(masses: FloatArray, temperature: float, seed: list[int]) -> FloatArray:

@@ -68,7 +68,7 @@ def test_the_intervals_of_correlated_samples_hold_the_truth(name):
 
 def test_of_constant_energy_nothing_is_said():
     found = measured(run(narrowed=0.6), canonical=False)
-    assert all(np.isnan(m.value) and "not applicable" in m.note for m in found.values())
+    assert all(np.isnan(m.value) and "at constant energy" in m.note for m in found.values())
 
 
 def test_a_run_of_few_independent_samples_has_no_p_value():

@@ -217,7 +217,7 @@ def conserved(folder: Path) -> dict[str, Any]:
 def test_a_force_with_a_curl_feeds_a_thermostat_that_hides_it_from_the_temperature(tmp_path: Path):
     """The conserved energy shows it; that of the twin without a curl stays."""
     for strength, outcome in ((0.02, "fail"), (0.0, "pass")):
-        flags = [*swirling(tmp_path, strength), "--ensemble", "nvt", "--thermostat", "csvr", "--time-ps", 0.3]
+        flags = [*swirling(tmp_path, strength), "--ensemble", "nvt", "--thermostat", "csvr", "--time-ps", 0.4]
         command(*flags, "--output", tmp_path / outcome)
         assert conserved(tmp_path / outcome)["outcome"] == outcome
         assert "energy_drift" not in {each["name"] for each in results(tmp_path / outcome)["measurements"]}
