@@ -100,6 +100,7 @@ def test_atoms_that_are_permuted_are_found_where_they_differ(installed: None, tm
     assert failures(found, "clean") == set()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("installed")
 class TestAnEngineOfAnotherPackage(EngineContract):
     """Registered by an entry point, and tested by the contract."""
@@ -131,7 +132,11 @@ def test_the_factor_between_units_is_named(judged: tuple[Result, dict[str, Any]]
 SHEAR = np.array([[0.0, 0.0, 0.0], [1.8, 0.0, 0.0], [0.5, -1.4, 0.0]])  # Å
 
 
-@pytest.fixture(scope="module", params=[("argon-lj", "argon"), ("silicon-sw", "silicon")], ids=lambda pair: pair[0])
+ARGON_LJ = pytest.param(("argon-lj", "argon"), id="argon-lj", marks=pytest.mark.slow)
+SILICON_SW = pytest.param(("silicon-sw", "silicon"), id="silicon-sw")
+
+
+@pytest.fixture(scope="module", params=[ARGON_LJ, SILICON_SW])
 def natively(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
     """A model and LAMMPS' own potential of the same form, in an orthorhombic and in a triclinic cell, for 100 steps."""
     model, structure = request.param
@@ -224,6 +229,7 @@ def test_a_campaign_with_several_engines_compares_them(tmp_path: Path):
     assert result.exit_code in (0, 3)
 
 
+@pytest.mark.slow
 def test_engines_with_thermostats_of_their_own_are_compared_by_what_they_have_in_common(tmp_path: Path):
     """Their random numbers differ, and so must their trajectories."""
     arguments = [

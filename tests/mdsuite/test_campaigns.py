@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from mdsuite.cli import main
 from mdsuite.structures import read_structure
+from mdsuite_analysis.read import read_frames
 
 ARGON = ["--structure", "argon", "--temperature-K", 60, "--no-check"]
 
@@ -68,3 +69,49 @@ def test_heat_from_a_strained_start_is_told_from_a_wrong_potential(tmp_path: Pat
     assert [each["name"] for each in content["causes"] if each["name"] == "wrong_potential"] == []
     assert content["prepared_twin"]["runs"][0]["structure"] == "strained"
     assert "Does a prepared start pass?" in (tmp_path / "o" / "report.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def argon(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two replicas of argon, and the frames of the second as files: as they are, and with atoms 1 Å off."""
+    folder = tmp_path_factory.mktemp("argon")
+    run(folder / "o", "--model", "argon-lj", *ARGON, "--timestep-fs", 4, "--time-ps", 8, "--replicas", 2)
+    first, second = sorted((folder / "o" / "runs").iterdir())
+    (folder / "first").symlink_to(first)
+    atoms, positions = read_structure("argon"), read_frames(second).positions
+    off = np.random.default_rng(0).normal(scale=1.0, size=positions.shape)
+    for name, moved in (("same", positions), ("off", positions + off)):
+        frames = [atoms.copy() for _ in moved]
+        for frame, each in zip(frames, moved, strict=True):
+            frame.positions = each
+        ase.io.write(folder / f"{name}.extxyz", frames)
+    return folder
+
+
+@pytest.mark.parametrize(("name", "outcome", "code"), [("same", "pass", 0), ("off", "fail", 1)])
+def test_a_reference_may_be_a_file_of_frames(name: str, outcome: str, code: int, argon: Path, tmp_path: Path):
+    arguments = [argon / "first", "--reference", argon / f"{name}.extxyz", "--output", tmp_path / "o"]
+    result = CliRunner().invoke(main, ["analyze", *map(str, arguments)], catch_exceptions=False)
+    judged = {each["measurement"]: each["outcome"] for each in results(tmp_path / "o")["verdicts"]}
+    assert (judged["rdf_distance_*"], result.exit_code) == (outcome, code), result.output
+    assert "has no velocities" in (tmp_path / "o" / "report.md").read_text()
+
+
+def test_a_reference_of_other_atoms_is_refused(argon: Path, tmp_path: Path):
+    ase.io.write(tmp_path / "other.extxyz", read_structure("ethanol"))
+    arguments = [argon / "first", "--reference", tmp_path / "other.extxyz", "--output", tmp_path / "o"]
+    result = CliRunner().invoke(main, ["analyze", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 2 and "frame 0 is of C2H6O" in result.output
+
+
+@pytest.mark.parametrize(("horizon", "outcome", "code"), [(5, "pass", 0), (100, "fail", 1)])
+def test_a_drift_that_passes_may_be_too_much_for_a_long_production(
+    horizon: int, outcome: str, code: int, tmp_path_factory: pytest.TempPathFactory
+):
+    folder = tmp_path_factory.getbasetemp() / "horizon"  # both ask of the same runs
+    flags = ["--model", "ase:mdsuite_driver.zoo:curl?strength=0.02&host=argon", *ARGON, "--timestep-fs", 4]
+    done = run(folder, *flags, "--time-ps", 4, "--replicas", 3, "--no-follow-up", "--horizon-ps", horizon)
+    judged = {each["measurement"]: each["outcome"] for each in results(folder)["verdicts"]}
+    assert judged["safe_horizon"] == outcome
+    assert {each["outcome"] for each in results(folder)["verdicts"] if each["measurement"] == "mean_drift"} <= {"pass"}
+    assert done.exit_code == code
