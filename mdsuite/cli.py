@@ -426,9 +426,8 @@ class _Task:
 def _assessed(task: _Task, campaign: Any, output: Path) -> Any:
     """Prepare, integrate, measure and judge a campaign; None where it was stopped."""
     from mdsuite.assessment import assess, examine_models  # noqa: PLC0415  what follows takes torch with it
-    from mdsuite.early import integrate_early, limit_of  # noqa: PLC0415
     from mdsuite.execution.supervise import Status  # noqa: PLC0415
-    from mdsuite.plan import claim, make_plan, open_folder, require_accepted, require_usable  # noqa: PLC0415
+    from mdsuite.plan import make_plan, open_folder, require_accepted, require_usable  # noqa: PLC0415
     from mdsuite.preparation import prepare  # noqa: PLC0415
     from mdsuite.progress import print_stopped  # noqa: PLC0415
     from mdsuite.reversal import turn_round  # noqa: PLC0415
@@ -445,19 +444,7 @@ def _assessed(task: _Task, campaign: Any, output: Path) -> Any:
         open_folder(plan, output)
     with console.status("static checks") as status:
         examinations = {} if task.agreement else examine_models(plan, task.profile, output, status.update)
-    lost = {run.id: ending for run in plan.all_runs if (ending := prepared.failure_of(run)) is not None}
-
-    def integrate(now: Any) -> Any:
-        claim(now, output)
-        return {**lost, **_integrate(task, now, output, without=lost)}
-
-    limit = limit_of(task.profile) if campaign.early else None
-    confidences: Mapping[str, float] = {}
-    if limit is None:
-        endings = integrate(plan)
-    else:
-        looked = integrate_early(plan, output, integrate, limit)
-        plan, endings, confidences = looked.plan, looked.endings, looked.confidences
+    plan, endings, confidences = _ended(task, plan, prepared, output)
     if stop.requested and any(each.status is Status.STOPPED for each in endings.values()):
         print_stopped(console, plan, endings)
         return None
@@ -476,6 +463,24 @@ def _assessed(task: _Task, campaign: Any, output: Path) -> Any:
             turned,
             each_run=not task.agreement,
         )
+
+
+def _ended(task: _Task, plan: Any, prepared: Any, output: Path) -> tuple[Any, Any, Mapping[str, float]]:
+    """The runs at their ends, or where they were decided: the plan as it became, endings, and intervals' confidences."""
+    from mdsuite.early import integrate_early, limit_of  # noqa: PLC0415
+    from mdsuite.plan import claim  # noqa: PLC0415
+
+    lost = {run.id: ending for run in plan.all_runs if (ending := prepared.failure_of(run)) is not None}
+
+    def integrate(now: Any) -> Any:
+        claim(now, output)
+        return {**lost, **_integrate(task, now, output, without=lost)}
+
+    limit = limit_of(task.profile) if plan.campaign.early else None
+    if limit is None:
+        return plan, integrate(plan), {}
+    looked = integrate_early(plan, output, integrate, limit)
+    return looked.plan, looked.endings, looked.confidences
 
 
 def _carried_out(task: _Task) -> Callable[[Any, Path], Any]:

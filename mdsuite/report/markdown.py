@@ -148,6 +148,17 @@ def rendered(template: str, vocabulary: Mapping[str, object]) -> str:
 
 
 def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
+    return {
+        **_of_campaign(assessment, output),
+        **_of_preparation(assessment),
+        **_of_runs(assessment),
+        **_of_replicas(),
+        **_of_engines(assessment, output),
+    }
+
+
+def _of_campaign(assessment: Assessment, output: Path) -> dict[str, object]:
+    """What every section asks of a campaign."""
     models = assessment.models
     return {
         "title": " and ".join(model.card.name for model in models),
@@ -159,23 +170,42 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
         "figures": {model.card.name: _figure(model, output) for model in models},
         "band": any(criterion.measurement == "temperature_mean" for criterion in assessment.profile.criteria),
         "summary": words.summary,
+        "number": words.number,
+        "quantity": words.quantity,
+        "note": words.note,
+        "limit": words.limit,
+        "name_of": words.name_of,
+        "findings": words.findings,
+        "recommendations": lambda model: words.recommendations(model, assessment),
+        "conclusion": lambda model: words.conclusion(model, assessment),
+        "verdict": assessment.verdict,
+        "dynamics": assessment.plan.campaign.dynamics,
+    }
+
+
+def _of_preparation(assessment: Assessment) -> dict[str, object]:
+    """Prepared starts, and what is hot again from one."""
+    return {
         "prepared": assessment.prepared,
         "preparation": assessment.plan.campaign.preparation,
-        "dynamics": assessment.plan.campaign.dynamics,
-        "number": words.number,
         "released_per_atom": lambda relaxation: 1e3 * relaxation.released / _n_atoms(assessment, relaxation.structure),
         "twin": assessment.twin,
         "released": lambda run: _released(assessment, run),
+    }
+
+
+def _of_runs(assessment: Assessment) -> dict[str, object]:
+    """Single runs, with their ledgers and the static gates of their models."""
+    models = assessment.models
+    return {
         "energies_drawn": energies_drawn,
         "completed": lambda model: sum(run.ending.status is Status.DONE for run in model.runs),
+        "passed": lambda model: sum(run.verdict is Verdict.APPROVED for run in model.runs),
         "rows": rows,
-        "name_of": words.name_of,
         "formula": _formula,
         "ending": _ending,
         "shown": _shown,
         "label": _label,
-        "quantity": words.quantity,
-        "note": words.note,
         "limit_of": lambda run, measurement: _judged_as(run.judged, measurement, words.limit),
         "outcome_of": lambda run, measurement: _judged_as(run.judged, measurement, lambda each: each.outcome.upper()),
         "audited": lambda models: [run for model in models for run in model.runs if run.ledger is not None],
@@ -183,13 +213,18 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
         "passed_gates": lambda model: len(outcomes_of(model.gates, Outcome.PASS)),
         "failed_gates": lambda model: [each for each in model.gates if each.outcome is not Outcome.PASS],
         "named": lambda each: _subject(each.measurement),
-        "limit": words.limit,
         "ungated": _ungated(assessment),
-        "replicated": lambda models: any(group.measurements for model in models for group in model.replicas),
         "reversals": [each for model in models for each in model.reversals],
         "reversal": lambda of, name: next(
             (words.quantity(each, digits=2) for each in of.measurements if each.name == name), ""
         ),
+    }
+
+
+def _of_replicas() -> dict[str, object]:
+    """Runs together, and ladders of them."""
+    return {
+        "replicated": lambda models: any(group.measurements for model in models for group in model.replicas),
         "measured": lambda ladder: [each for each in ladder.measurements if math.isfinite(each.value)],
         "cell": lambda word: CELLS[word],
         "label_together": _label_together,
@@ -199,11 +234,12 @@ def _vocabulary(assessment: Assessment, output: Path) -> dict[str, object]:
             group.judged, measurement, lambda each: each.outcome.upper()
         ),
         "span": _span,
-        "passed": lambda model: sum(run.verdict is Verdict.APPROVED for run in model.runs),
-        "findings": words.findings,
-        "recommendations": lambda model: words.recommendations(model, assessment),
-        "conclusion": lambda model: words.conclusion(model, assessment),
-        "verdict": assessment.verdict,
+    }
+
+
+def _of_engines(assessment: Assessment, output: Path) -> dict[str, object]:
+    """Engines beside each other."""
+    return {
         "agreements": assessment.agreements,
         "engines_summary": " ".join(words.engines_summary(assessment)),
         "agreement_rows": _agreement_rows,
