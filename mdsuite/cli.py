@@ -466,7 +466,7 @@ def _assessed(task: _Task, campaign: Any, output: Path) -> Any:
 
 
 def _ended(task: _Task, plan: Any, prepared: Any, output: Path) -> tuple[Any, Any, Mapping[str, float]]:
-    """The runs at their ends, or where they were decided: the plan as it became, endings, and intervals' confidences."""
+    """The runs at their ends, or where they were decided: the plan as it became, endings, confidences of intervals."""
     from mdsuite.early import integrate_early, limit_of  # noqa: PLC0415
     from mdsuite.plan import claim  # noqa: PLC0415
 

@@ -90,6 +90,7 @@ def test_a_broken_engine_is_found_by_what_it_breaks(engine: str, judged: tuple[R
     assert FOUND_BY[engine] in named[0]["evidence"]
 
 
+@pytest.mark.slow
 def test_atoms_that_are_permuted_are_found_where_they_differ(installed: None, tmp_path: Path):
     """LAMMPS' sorting is seen by a molecule; for atoms of one element it is no defect."""
     engines = ["--engine", "ase", "--engine", "permuted", "--engine", "clean"]
@@ -255,6 +256,7 @@ def test_engines_with_thermostats_of_their_own_are_compared_by_what_they_have_in
     assert found["causes"] == []
 
 
+@pytest.mark.slow
 def test_without_a_structure_a_bundled_one_is_taken_that_the_model_is_for(tmp_path: Path):
     result = agree("argon-lj", "--engine", "lammps", "--engine", "ase", "--time-ps", 0.05, "--output", tmp_path / "o")
     assert result.exit_code == 0, result.output

@@ -53,12 +53,6 @@ def measured(content: dict[str, Any], name: str) -> dict[str, Any]:
     return next(each for each in content["measurements"] if each["name"] == name)
 
 
-@pytest.fixture(autouse=True)
-def _few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer steps are evaluated again than usual, so that the tests are short."""
-    monkeypatch.setattr("mdsuite.ledger.KEPT", (60,))
-
-
 PLANTED = [
     ("truncated?strength=1", 4, "cutoff_discontinuity"),
     ("curl?strength=0.01&host=argon", 4, "non_conservative_forces"),

@@ -35,15 +35,16 @@ class TestLammpsNative(EngineContract):
     engine = "lammps-native"
 
 
+QUICK = [("lammps", "langevin"), ("ipi", "csvr"), ("ase", "csvr"), ("lammps-native", "nose-hoover")]
 NVT = [
-    (kind.name, thermostat)
+    pytest.param(pair, id=", ".join(pair), marks=[] if pair in QUICK else [pytest.mark.slow])
     for kind in ENGINES.values()
-    for thermostat in kind.thermostats
-    if kind.name != "lammps" or thermostat == "langevin"  # its others are those of lammps-native
+    for pair in ((kind.name, thermostat) for thermostat in kind.thermostats)
+    if kind.name != "lammps" or pair in QUICK  # its others are those of lammps-native
 ]
 
 
-@pytest.fixture(scope="module", params=NVT, ids=lambda pair: f"{pair[0]}, {pair[1]}")
+@pytest.fixture(scope="module", params=NVT)
 def thermostatted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
     """A solid that begins at 60 K, held at 90 K."""
     engine, thermostat = request.param

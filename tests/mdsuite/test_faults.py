@@ -202,7 +202,10 @@ def require_resumed(folder: Path, long: Path) -> None:
     assert contents(folder) == contents(long)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+RARER = [pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGTERM, signal.SIGSEGV)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, *RARER])
 def test_an_engine_that_dies_is_named_and_the_run_is_resumed(number: signal.Signals, tmp_path: Path, long: Path):
     folder = tmp_path / "run"
 

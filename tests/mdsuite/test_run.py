@@ -214,6 +214,7 @@ def conserved(folder: Path) -> dict[str, Any]:
     return next(each for each in results(folder)["verdicts"] if each["measurement"] == "conserved_drift")
 
 
+@pytest.mark.slow
 def test_a_force_with_a_curl_feeds_a_thermostat_that_hides_it_from_the_temperature(tmp_path: Path):
     """The conserved energy shows it; that of the twin without a curl stays."""
     for strength, outcome in ((0.02, "fail"), (0.0, "pass")):
@@ -242,10 +243,7 @@ def test_a_library_of_ones_own_is_used_and_named(tmp_path: Path):
         *(pytest.param(n, MOLECULES, marks=pytest.mark.slow) for n in ("tiny", "ultra_tiny")),
     ],
 )
-def test_the_seed_students_are_not_recommended(
-    name: str, molecules: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("mdsuite.ledger.KEPT", (60,))  # which is seconds instead of a minute
+def test_the_seed_students_are_not_recommended(name: str, molecules: list[str], tmp_path: Path):
     structures = [flag for path in molecules for flag in ("--structure", path)]
     flags = ["--velocities", "file", "--time-ps", 1, "--output", tmp_path / "o"]
     assert command("--model", STUDENTS / f"{name}.pt", *structures, *flags).exit_code == 1
@@ -337,7 +335,7 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path: Path):
 
 def test_a_campaign_that_was_stopped_has_no_report_and_ends_as_if_it_had_not_been(tmp_path: Path):
     text = "models = ['painn-ultra-tiny']\nstructures = ['ethanol']\n"
-    text += "[dynamics]\nreplicas = 2\ntime_ps = 0.2\nchunk_steps = 100\n"
+    text += "[dynamics]\nreplicas = 2\ntime_ps = 0.1\nchunk_steps = 40\n"
     (tmp_path / "campaign.toml").write_text(text)
     arguments = [str(tmp_path / "campaign.toml")]
     ask = [sys.executable, "-m", "mdsuite", "run", *arguments, "--output"]
