@@ -17,16 +17,15 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import cast
 
-import numpy as np
-
 from mdsuite.judgement.criteria import Criterion, read_profile
 from mdsuite.judgement.judge import Outcome, judge
 from mdsuite.selftest.trial import STAGES, Case, choose
-from mdsuite.structures import read_structure
+from mdsuite.structures import configuration, read_structure
 from mdsuite_analysis.measurement import Measurement
-from mdsuite_analysis.potential import Configuration, Potential
+from mdsuite_analysis.potential import Potential
 from mdsuite_analysis.statics.every import CHECKS, Check
 from mdsuite_driver.models.load import load
+from mdsuite_driver.models.protocol import DOUBLE
 from mdsuite_driver.zoo import ANIMALS
 
 WANTED = 0.95
@@ -56,34 +55,23 @@ class Tries:
 
 
 @cache
-def criteria() -> dict[str, Criterion]:
-    """Those of the static checks, by measurement."""
-    return {each.measurement: each for each in read_profile("static").criteria}
-
-
-@cache
-def configuration(structure: str) -> Configuration:
-    """A bundled structure."""
-    atoms = read_structure(structure)
-    return Configuration(
-        numbers=np.asarray(atoms.numbers, dtype=np.int64),
-        positions=np.array(atoms.positions, dtype=float),
-        cell=np.array(atoms.cell[:], dtype=float),
-        pbc=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
-    )
+def criteria() -> tuple[Criterion, ...]:
+    """Those of the static checks, of a model that is said to compute in double precision, as the sound hosts do."""
+    return tuple(each for each in read_profile("static").criteria if each.declared in ("", DOUBLE))
 
 
 def flagged(case: Case, strength: float, check: Check, seed: int) -> str:
     """The measurement of a check that fails first, if any does."""
     model = load(case.animal.source(case.host, strength=strength))
     potential = cast("Potential", model.evaluate)  # the two rooms name the fields of a configuration alike
-    measured = check.measure(potential, configuration(STAGES[case.host].structure), model.card.cutoff, seed)
+    asked = configuration(read_structure(STAGES[case.host].structure))
+    measured = check.measure(potential, asked, model.card.cutoff, seed)
     return next((each.name for each in measured if _fails(each)), "")
 
 
 def _fails(measurement: Measurement) -> bool:
-    criterion = criteria().get(measurement.name)
-    return criterion is not None and judge(criterion, measurement, {}).outcome is Outcome.FAIL
+    judging = (each for each in criteria() if each.measurement == measurement.name)
+    return any(judge(each, measurement, {}).outcome is Outcome.FAIL for each in judging)
 
 
 def tried(case: Case, checks: Sequence[Check], n: int, halvings: int) -> Tries:
