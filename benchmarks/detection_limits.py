@@ -1,8 +1,9 @@
 """The smallest strength at which the static checks find a defect in 95 % of tries, by bisection in factors of two.
 
 ``python benchmarks/detection_limits.py [NAME ...] [--host argon] [--seeds 20] [--jobs 2]`` prints a Markdown table. A
-try has directions, displacements and frames of its own; checks are carried out in process, those alone that flag the
-defect at its default strength. Three tries scout, then all decide.
+try has directions, displacements and frames of its own; checks are carried out in process, and of those that flag the
+defect at its default strength the cheapest alone, so that others may find weaker ones. Three tries scout, then all
+decide.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import argparse
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -74,24 +74,23 @@ def _fails(measurement: Measurement) -> bool:
     return any(judge(each, measurement, {}).outcome is Outcome.FAIL for each in judging)
 
 
-def tried(case: Case, checks: Sequence[Check], n: int, halvings: int) -> Tries:
+def tried(case: Case, check: Check, n: int, halvings: int) -> Tries:
     """Some tries at the default strength over so many factors of two; ends as soon as too many have missed."""
     strength = case.strength * 2.0**-halvings
     found: list[str] = []
     for seed in range(n):
-        names = (flagged(case, strength, check, seed) for check in checks)
-        found.append(next(filter(None, names), ""))
+        found.append(flagged(case, strength, check, seed))
         so_far = Tries(flagged_by=tuple(found), n=n)
         if not so_far.reached:
             return so_far
     return so_far
 
 
-def limit(case: Case, checks: Sequence[Check], seeds: int) -> tuple[int, Tries] | None:
+def limit(case: Case, check: Check, seeds: int) -> tuple[int, Tries] | None:
     """Factors of two below the default at which tries are still found often enough, and those tries."""
-    halvings = _scouted(partial(tried, case, checks, SCOUTS))
+    halvings = _scouted(partial(tried, case, check, SCOUTS))
     while halvings >= STRONGEST:
-        tries = tried(case, checks, seeds, halvings)
+        tries = tried(case, check, seeds, halvings)
         if tries.reached:
             return halvings, tries
         halvings -= 1
@@ -113,8 +112,8 @@ def row(name: str, host: str, seeds: int) -> str:
     animal = ANIMALS[name]
     case = Case(animal=animal, host=host, strength=animal.default_strength[host])
     ordered = sorted(CHECKS, key=lambda check: COST.index(check.name) if check.name in COST else len(COST))
-    checks = [check for check in ordered if flagged(case, case.strength, check, 0)]
-    found = limit(case, checks, seeds) if checks else None
+    cheapest = next((check for check in ordered if flagged(case, case.strength, check, 0)), None)
+    found = None if cheapest is None else limit(case, cheapest, seeds)
     head = f"| {case.animal.name} | {case.host} | {case.animal.unit_of_strength} | {case.strength:.3g} |"
     if found is None:
         return f"{head} not found | |"

@@ -217,7 +217,7 @@ def test_a_slip_in_a_native_potential_is_found(slip: str, slipped: dict[str, Any
 
 
 def test_a_campaign_with_several_engines_compares_them(tmp_path: Path):
-    arguments = ["--model", "painn-ultra-tiny", "--structure", "ethanol", "--replicas", 1, "--time-ps", 0.3]
+    arguments = ["--model", "painn-ultra-tiny", "--structure", "ethanol", "--replicas", 1, "--time-ps", 0.15]
     engines = ["--engine", "lammps", "--engine", "ipi", "--engine", "ase"]
     result = CliRunner().invoke(
         main, ["run", "--no-check", *map(str, [*arguments, *engines, "--output", tmp_path / "o"])]

@@ -49,7 +49,10 @@ def test_replicas_end_as_soon_as_they_have_decided(tmp_path: Path):
     assert {each["steps"] for each in results(tmp_path / "o")["runs"]} == steps
 
 
-@pytest.mark.parametrize(("model", "outcome"), [("clean?host=argon", "pass"), ("lagged?host=argon&strength=1", "fail")])
+CLEAN = pytest.param("clean?host=argon", "pass", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("model", "outcome"), [("lagged?host=argon&strength=1", "fail"), CLEAN])
 def test_what_remembers_does_not_find_its_way_back(model: str, outcome: str, tmp_path: Path):
     flags = ["--model", f"ase:mdsuite_driver.zoo:{model}", *ARGON, "--timestep-fs", 4, "--time-ps", 0.1]
     run(tmp_path / "o", *flags, "--replicas", 1, "--no-follow-up", "--reverse")
@@ -110,7 +113,7 @@ def test_a_drift_that_passes_may_be_too_much_for_a_long_production(
 ):
     folder = tmp_path_factory.getbasetemp() / "horizon"  # both ask of the same runs
     flags = ["--model", "ase:mdsuite_driver.zoo:curl?strength=0.02&host=argon", *ARGON, "--timestep-fs", 4]
-    done = run(folder, *flags, "--time-ps", 4, "--replicas", 3, "--no-follow-up", "--horizon-ps", horizon)
+    done = run(folder, *flags, "--time-ps", 3, "--replicas", 3, "--no-follow-up", "--horizon-ps", horizon)
     judged = {each["measurement"]: each["outcome"] for each in results(folder)["verdicts"]}
     assert judged["safe_horizon"] == outcome
     assert {each["outcome"] for each in results(folder)["verdicts"] if each["measurement"] == "mean_drift"} <= {"pass"}

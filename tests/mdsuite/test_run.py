@@ -180,6 +180,7 @@ def test_a_short_run_is_inconclusive_and_says_how_much_longer(tmp_path: Path):
     assert re.search(r"about [0-9.]+ ps more", (tmp_path / "o" / "report.md").read_text())
 
 
+@pytest.mark.slow
 def test_too_long_a_timestep_is_not_recommended(tmp_path: Path):
     flags = ["--replicas", 1, "--time-ps", 1, "--timestep-fs", 3.0, "--output", tmp_path / "o"]
     assert command("--model", "painn-ultra-tiny", "--structure", "ethanol", *flags).exit_code == 1
@@ -206,6 +207,7 @@ def test_a_force_with_a_curl_is_not_recommended_though_the_seeds_profile_approve
     assert codes == [0, 1]
 
 
+@pytest.mark.slow
 def test_its_twin_without_a_curl_is_approved(tmp_path: Path):
     assert command(*swirling(tmp_path, 0.0), "--output", tmp_path / "o").exit_code == 0
 
