@@ -58,7 +58,7 @@ CELLS = MappingProxyType(
     {"stable": "passes", "unstable": "fails", "mixed": "fails in some replicas", "not run": "not decided or not run"}
 )
 LEDGER = ("ledger_", "jump_steps", "crossing_")
-ENTRIES = ("jump", "work", "quadrature", "engine", "unexplained")
+ENTRIES = ("jump", "work", "quadrature", "precision", "engine", "unexplained")
 COUNTED = ("bonds", "fragments", "Å", "ps")  # of one analysis, whose note is printed once
 
 
@@ -208,6 +208,7 @@ def _of_runs(assessment: Assessment) -> dict[str, object]:
         "label": _label,
         "limit_of": lambda run, measurement: _judged_as(run.judged, measurement, words.limit),
         "outcome_of": lambda run, measurement: _judged_as(run.judged, measurement, lambda each: each.outcome.upper()),
+        "caused": lambda models: any(model.causes for model in models),
         "audited": lambda models: [run for model in models for run in model.runs if run.ledger is not None],
         "ledger_cells": _ledger_cells,
         "passed_gates": lambda model: len(outcomes_of(model.gates, Outcome.PASS)),

@@ -14,7 +14,7 @@ from mdsuite_analysis.ledger.estimation import Design, Estimate
 from mdsuite_analysis.ledger.residual import Box
 from mdsuite_analysis.ledger.sampling import Sample
 from mdsuite_analysis.ledger.split import SIGNIFICANT, Split
-from mdsuite_analysis.measurement import Measurement, undefined
+from mdsuite_analysis.measurement import NOT_KNOWN, Measurement, undefined
 from mdsuite_analysis.series import Floats
 
 SHARES = ("jump", "work", "quadrature", "engine", "precision")
@@ -89,7 +89,7 @@ def attribute(
     change = _residual_sum(samples) if account.energy_change is None else account.energy_change
     unshared = _no_share(_design(samples, splits), splits, change)
     per_atom = MEV_PER_EV / (account.n_atoms * account.duration)
-    absent = "no float64 twin was given"
+    absent = f"{NOT_KNOWN}no float64 twin was given"
     rates = [_scaled(f"ledger_{n}", b, per_atom, "meV/atom/ps", confidence, absent) for n, b in bars.items()]
     of = math.nan if unshared else 1.0 / change
     shares = [_scaled(f"ledger_{n}_share", b, of, "1", confidence, unshared or absent) for n, b in bars.items()]
