@@ -47,5 +47,9 @@ class Evaluation:
     virial: Floats
 
 
+class NoNumberError(Exception):
+    """What a potential raises in place of an answer that is not finite, or not of the shape that is wanted."""
+
+
 Potential = Callable[[Configuration], Evaluation]
 """May raise where it has no answer, and may remember what it was asked before; the checks find that out."""

@@ -15,8 +15,8 @@ from mdsuite.engines.server import ForceServer, ModelFailedError
 from mdsuite.execution.child import Child
 from mdsuite.execution.door import Door
 from mdsuite.run import Coupling
-from mdsuite_analysis.potential import Configuration, Evaluation
-from mdsuite_driver.dialect import Species
+from mdsuite_analysis.potential import Configuration, Evaluation, NoNumberError
+from mdsuite_driver.dialect import MODEL_ERROR, Species
 from mdsuite_driver.soundness import UnsoundError
 from mdsuite_driver.stream import Stream
 from mdsuite_driver.wire import WireError
@@ -27,6 +27,10 @@ FOLLOW = 2.0  # s, for a driver that was told to exit
 
 class NoEvaluationError(RuntimeError):
     """The driver has no evaluation of a configuration, and why."""
+
+
+class UnsoundAnswerError(NoEvaluationError, NoNumberError):
+    """The model has answered, with what cannot be used."""
 
 
 class Session:
@@ -60,8 +64,11 @@ class Session:
         try:
             server = self._serving(Species(configuration.numbers, configuration.pbc))
             said = server.evaluate(complete_cell(configuration.cell), configuration.positions)
-        except (UnsoundError, ModelFailedError) as error:
-            raise NoEvaluationError(str(error)) from error
+        except UnsoundError as error:
+            raise UnsoundAnswerError(str(error)) from error
+        except ModelFailedError as error:
+            refused = NoEvaluationError if error.kind == MODEL_ERROR else UnsoundAnswerError
+            raise refused(str(error)) from error
         except (ConnectionError, TimeoutError, WireError) as error:
             lines = "" if self._driver is None else f"; {self._driver.last_lines()}"
             self.close()

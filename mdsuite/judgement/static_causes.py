@@ -26,6 +26,10 @@ from mdsuite.judgement.judge import Judged, Outcome
 from mdsuite.judgement.units import mixed_units
 from mdsuite_analysis.measurement import Measurement
 
+TURNED = ("rotation_energy_spread", "rotation_force_spread")
+MIRRORED = ("reflection_energy_spread", "reflection_force_spread")
+"""By themselves these show that left and right differ, which is no dependence on how the system is turned."""
+
 _SHOWN_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         NONDETERMINISM: ("repeatability_energy", "repeatability_force"),
@@ -41,12 +45,7 @@ _SHOWN_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         NON_CONSERVATIVE_FORCES: ("force_energy_consistency", "jacobian_asymmetry", "loop_work"),
         NOT_TRANSLATION_INVARIANT: ("translation_energy_spread", "translation_force_spread"),
-        NOT_ROTATION_INVARIANT: (
-            "rotation_energy_spread",
-            "rotation_force_spread",
-            "reflection_energy_spread",
-            "reflection_force_spread",
-        ),
+        NOT_ROTATION_INVARIANT: (*TURNED, *MIRRORED),
         NOT_PERMUTATION_INVARIANT: ("permutation_energy_spread", "permutation_force_spread"),
         NOT_EXTENSIVE: ("extensivity_error", "locality_error"),
         VIRIAL_INCONSISTENT: ("virial_consistency",),
@@ -75,9 +74,11 @@ BEYOND_CHANCE = 3.0
 def _unexplained(judged: Sequence[Judged]) -> list[Judged]:
     """Failures, without those that another failure brings about by itself.
 
-    Random answers differ after another question as they do after the same; random or coarse answers differ between
-    images of one frame; forces that are no derivative make a virial that is none; coarse forces step everywhere; forces
-    in other units than the energy are no derivative of it; what depends on the call differs between two processes.
+    Random answers differ after another question as they do after the same. What changes with the call or with what was
+    asked before differs between any two frames, and its energies alone make sound forces look like no derivative.
+    Coarse answers differ between images of one frame and step everywhere; forces that are no derivative make a virial
+    that is none; forces in other units than the energy are no derivative of it; far atoms and copies change the order
+    of the others.
     """
     failed = [each for each in judged if each.outcome is Outcome.FAIL and each.measurement is not None]
     names = {each.criterion.measurement for each in failed}
@@ -87,17 +88,22 @@ def _unexplained(judged: Sequence[Judged]) -> list[Judged]:
         memory, random = chance.get(f"history_{kind}"), chance.get(f"repeatability_{kind}")
         if memory and random and not _value_of(memory) > BEYOND_CHANCE * _value_of(random):
             explained.add(f"history_{kind}")
-    if names & {*_SHOWN_BY[NONDETERMINISM]}:
-        explained |= {*_SHOWN_BY[PRECISION]}
-    if names & {*_SHOWN_BY[NONDETERMINISM], *_SHOWN_BY[PRECISION]}:
+    unsteady = names & {*_SHOWN_BY[NONDETERMINISM], *_SHOWN_BY[STALE_NEIGHBOUR_LIST]}
+    if unsteady:
+        explained |= {name for cause in (PRECISION, ENGINE_MISMATCH, CUTOFF_DISCONTINUITY) for name in _SHOWN_BY[cause]}
+    if unsteady and not {each for each in unsteady if each.endswith("_force")}:
+        explained |= {*_SHOWN_BY[NON_CONSERVATIVE_FORCES]}
+    if unsteady or names & {*_SHOWN_BY[PRECISION]}:
         explained |= {name for cause in (*SYMMETRIES, VIRIAL_INCONSISTENT) for name in _SHOWN_BY[cause]}
         explained |= set() if "cutoff_energy_jump" in names else {"cutoff_force_jump", "cutoff_force_jump_relative"}
+    if names & {*_SHOWN_BY[NOT_PERMUTATION_INVARIANT]}:
+        explained |= {*_SHOWN_BY[NOT_EXTENSIVE]}
+    if not names & {*TURNED}:
+        explained |= {*MIRRORED}
     if "force_energy_consistency" in names:
         explained |= {*_SHOWN_BY[VIRIAL_INCONSISTENT]}
     slipped = any(_units_of(each) for each in failed)
     explained |= {"force_energy_consistency"} if slipped else {*_SHOWN_BY[UNIT_MISMATCH]}
-    if names & {*_SHOWN_BY[NONDETERMINISM], *_SHOWN_BY[STALE_NEIGHBOUR_LIST]}:
-        explained |= {*_SHOWN_BY[ENGINE_MISMATCH]}
     return [each for each in failed if each.criterion.measurement not in explained]
 
 

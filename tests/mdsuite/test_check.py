@@ -145,6 +145,12 @@ def test_a_model_is_held_to_the_precision_that_it_is_said_to_have(model: str, ca
     assert not examined(tmp_path, source, "precision").causes
 
 
+@pytest.mark.parametrize(("strength", "verdict"), [(1, Verdict.NOT_RECOMMENDED), (0, Verdict.APPROVED)])
+def test_an_answer_that_is_no_number_is_a_failure_and_no_refusal(strength: int, verdict: Verdict, tmp_path: Path):
+    found = examined(tmp_path, f"ase:mdsuite_driver.zoo:nan_gap?strength={strength}&host=argon", "vacuum")
+    assert found.verdict is verdict
+
+
 def test_a_model_that_gives_no_answer_is_not_run_and_not_approved(tmp_path: Path):
     (tmp_path / "refuses.py").write_text(REFUSES)
     (tmp_path / "narrow.toml").write_text(NARROW)

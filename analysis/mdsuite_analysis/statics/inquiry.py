@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from mdsuite_analysis.measurement import NOT_RUN, Measurement, undefined
-from mdsuite_analysis.potential import Configuration, Evaluation, Potential
+from mdsuite_analysis.potential import Configuration, Evaluation, NoNumberError, Potential
 
 Named = tuple[str, str]
 """Name and unit of a measurement."""
@@ -29,6 +29,8 @@ def ask(potential: Potential, configuration: Configuration, *, copy: bool = True
         answer = potential(copied(configuration) if copy else configuration)
         energy, forces = float(answer.energy), np.array(answer.forces, dtype=float)
         virial = np.array(answer.virial, dtype=float)
+    except NoNumberError as error:
+        raise NotFiniteError(f"the model's answer cannot be used: {error}") from error
     except Exception as error:
         raise NoAnswerError(f"the model raised {type(error).__name__}: {error}") from error
     if forces.shape != configuration.positions.shape or virial.shape != (3, 3):

@@ -260,8 +260,9 @@ _ANIMALS = (
         factory="unit_slip",
         default_strength={"student": 1.0, "argon": 1.0},
         unit_of_strength="1 (share of the slip)",
-        what="Energy, forces and virial are all in kcal/mol, consistent with each other and 23 times too large.",
-        causes=("unit_mismatch", "wrong_potential", "timestep"),
+        what="Energy, forces and virial are all in kcal/mol, consistent with each other and 23 times too large, and so "
+        "are the small steps that the student has at its cut-off.",
+        causes=("unit_mismatch", "wrong_potential", "timestep", "cutoff_discontinuity"),
         found_by=("run",),
         options={"what": "both"},
     ),
@@ -353,7 +354,7 @@ _ANIMALS = (
         default_strength={"argon": 1e-3},
         unit_of_strength="eV",
         what="Atoms outside of the home cell have more energy, so that wrapping them changes it.",
-        causes=("cutoff_discontinuity",),
+        causes=("cutoff_discontinuity", "not_translation_invariant"),
         found_by=("static", "ledger"),
     ),
     Animal(
@@ -380,7 +381,7 @@ _ANIMALS = (
         default_strength={"argon": 0.1, "student": 0.1},
         unit_of_strength="eV and eV/Å",
         what="The first call alone has a wrong energy and a wrong force.",
-        causes=("nondeterminism",),
+        causes=("nondeterminism", "stale_neighbour_list"),
         found_by=("static",),
     ),
     Animal(
@@ -389,7 +390,7 @@ _ANIMALS = (
         default_strength={"student": 1e-5, "argon": 1e-4},
         unit_of_strength="eV per call",
         what="The energy rises a little with every call, whatever is asked.",
-        causes=("nondeterminism",),
+        causes=("nondeterminism", "stale_neighbour_list"),
         found_by=("static", "ledger", "run"),
     ),
     Animal(
@@ -407,7 +408,7 @@ _ANIMALS = (
         default_strength={"student": 1e-3, "argon": 0.01},
         unit_of_strength="Å",
         what="The model moves the atoms that it is given, so that energy, forces and stress belong to other positions.",
-        causes=("non_conservative_forces",),
+        causes=("non_conservative_forces", "not_rotation_invariant", "not_permutation_invariant"),
         found_by=("static", "ledger"),
     ),
     Animal(
@@ -425,7 +426,7 @@ _ANIMALS = (
         default_strength={"argon": 1e-3, "student": 0.01},
         unit_of_strength="eV",
         what="The energy depends on where in space the atoms are.",
-        causes=(),
+        causes=("not_translation_invariant",),
         found_by=("static",),
     ),
     Animal(
