@@ -72,7 +72,7 @@ BEYOND_CHANCE = 3.0
 
 
 def _unexplained(judged: Sequence[Judged]) -> list[Judged]:
-    """Failures, without those that another failure brings about by itself.
+    """Failures with a number, without those that another failure brings about by itself.
 
     Random answers differ after another question as they do after the same. What changes with the call or with what was
     asked before differs between any two frames, and its energies alone make sound forces look like no derivative.
@@ -80,7 +80,7 @@ def _unexplained(judged: Sequence[Judged]) -> list[Judged]:
     that is none; forces in other units than the energy are no derivative of it; far atoms and copies change the order
     of the others.
     """
-    failed = [each for each in judged if each.outcome is Outcome.FAIL and each.measurement is not None]
+    failed = [each for each in judged if each.outcome is Outcome.FAIL and not math.isnan(_value_of(each))]
     names = {each.criterion.measurement for each in failed}
     explained: set[str] = set()
     chance = {each.criterion.measurement: each for each in failed}

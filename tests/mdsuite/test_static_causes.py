@@ -1,5 +1,7 @@
 """A failed check names a cause, unless another failure brings it about by itself."""
 
+import math
+
 import pytest
 
 from mdsuite.judgement.criteria import Criterion
@@ -42,6 +44,7 @@ def found(**values: float) -> list[Judged]:
             ["unit_mismatch", "non_conservative_forces"],
         ),
         ({"reflection_energy_spread": 3.0}, []),
+        ({"force_energy_consistency": math.nan}, []),
         ({"reflection_energy_spread": 3.0, "rotation_energy_spread": 3.0}, ["not_rotation_invariant"]),
         ({"permutation_energy_spread": 3.0, "locality_error": 3.0}, ["not_permutation_invariant"]),
         ({"locality_error": 3.0}, ["not_extensive"]),
