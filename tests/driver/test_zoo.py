@@ -21,7 +21,7 @@ from mdsuite_driver.zoo.hosts import EPSILON_SIGMA, NobleGas, taper
 CAUSES = {
     "cutoff_discontinuity", "non_conservative_forces", "timestep", "precision", "stale_neighbour_list",
     "nondeterminism", "not_rotation_invariant", "not_permutation_invariant", "not_extensive", "virial_inconsistent",
-    "engine_mismatch", "unit_mismatch", "wrong_potential",
+    "engine_mismatch", "unit_mismatch", "wrong_potential", "not_translation_invariant",
 }  # fmt: skip
 R_C = NobleGas().cutoff
 
