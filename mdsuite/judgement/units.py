@@ -6,22 +6,21 @@ import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from scipy.constants import N_A, calorie, e, physical_constants
-
+from mdsuite.constants import EV_PER_KCAL_PER_MOL, KJ_PER_MOL
 from mdsuite_analysis.measurement import Measurement
+from mdsuite_driver.wire import BOHR, HARTREE
 
 ENERGIES: Mapping[str, float] = MappingProxyType(
     {
         "eV": 1.0,
-        "kcal/mol": 1e3 * calorie / N_A / e,
-        "kJ/mol": 1e3 / N_A / e,
-        "Hartree": physical_constants["Hartree energy in eV"][0],
-        "Rydberg": physical_constants["Rydberg constant times hc in eV"][0],
+        "kcal/mol": EV_PER_KCAL_PER_MOL,
+        "kJ/mol": 1.0 / KJ_PER_MOL,
+        "Hartree": HARTREE,
+        "Rydberg": 0.5 * HARTREE,
     }
 )
 """In eV."""
 
-BOHR = physical_constants["Bohr radius"][0] * 1e10
 LENGTHS: Mapping[str, float] = MappingProxyType(
     {"Å": 1.0, "Bohr": BOHR, "nm": 10.0, "Å, of positions in Bohr": 1.0 / BOHR, "Å, of positions in nm": 0.1}
 )
