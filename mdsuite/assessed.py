@@ -30,7 +30,7 @@ class AssessedRun:
     unmeasured : why some measurement could not be made
     engine : its engine's title, where the campaign has several
     rung : its temperature and timestep, where the campaign has several
-    ledger : the energy ledger, where the drift did not pass
+    ledger : the energy ledger, where a criterion was not met
     failure : what failed first, if anything did
     """
 
@@ -92,10 +92,6 @@ class AssessedReplicas:
     def rung(self) -> tuple[float, float]:
         """Temperature (K) and timestep (ps)."""
         return self.runs[0].run.temperature, self.runs[0].run.timestep
-
-    def measured(self, name: str) -> Measurement | None:
-        """A measurement by its name, if it was made."""
-        return next((each for each in self.measurements if each.name == name), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

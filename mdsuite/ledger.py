@@ -75,6 +75,7 @@ class Ledgers:
         self._log = log
         self._doubles = doubles
         self._sessions: dict[tuple[str, bool], Session] = {}
+        self._doubling: dict[str, bool] = {}
 
     def __enter__(self) -> Ledgers:
         return self
@@ -117,9 +118,11 @@ class Ledgers:
         """The same model in double precision: the one that was named, or the model itself where it can be told to."""
         if run.model in self._doubles:
             return self._session(self._doubles[run.model])
-        if card.dtype == DOUBLE or not isinstance(load(run.model, trust=self._trust), Doubling):
+        if card.dtype == DOUBLE:
             return None
-        return self._session(run.model, double=True)
+        if run.model not in self._doubling:
+            self._doubling[run.model] = isinstance(load(run.model, trust=self._trust), Doubling)
+        return self._session(run.model, double=True) if self._doubling[run.model] else None
 
     def _session(self, model: str, *, double: bool = False) -> Session:
         if (model, double) not in self._sessions:
