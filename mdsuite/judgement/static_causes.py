@@ -95,7 +95,8 @@ def _unexplained(judged: Sequence[Judged]) -> list[Judged]:
         explained |= {*_SHOWN_BY[NON_CONSERVATIVE_FORCES]}
     if unsteady or names & {*_SHOWN_BY[PRECISION]}:
         explained |= {name for cause in (*SYMMETRIES, VIRIAL_INCONSISTENT) for name in _SHOWN_BY[cause]}
-        explained |= set() if "cutoff_energy_jump" in names else {"cutoff_force_jump", "cutoff_force_jump_relative"}
+    if names & {*_SHOWN_BY[PRECISION]} and "cutoff_energy_jump" not in names:
+        explained |= {"cutoff_force_jump", "cutoff_force_jump_relative"}
     if names & {*_SHOWN_BY[NOT_PERMUTATION_INVARIANT]}:
         explained |= {*_SHOWN_BY[NOT_EXTENSIVE]}
     if not names & {*TURNED}:
