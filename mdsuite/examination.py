@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 from mdsuite.execution.session import Session
 from mdsuite.judgement.causes import Cause
 from mdsuite.judgement.criteria import Criterion, Profile
-from mdsuite.judgement.judge import Judged, Verdict, judge, verdict
+from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict
 from mdsuite.judgement.static_causes import static_causes
 from mdsuite.kept import Key, keep, read_kept
 from mdsuite.plan import Structure
@@ -26,8 +26,11 @@ from mdsuite_driver.models.protocol import Configuration as Question
 from mdsuite_driver.models.protocol import Evaluation, Model, ModelCard
 
 PARITY = "driver_parity"
+UNREPEATED = ("unrepeated_failures", "1")
+BEYOND_ROUNDING = 2.0
+"""Times by which two values of one measurement differ that are not the same up to rounding."""
 
-VERSION = 4  # of what the checks measure, so that what an older mdsuite has kept is measured again
+VERSION = 5  # of what the checks measure, so that what an older mdsuite has kept is measured again
 
 Told = Callable[[str], None]
 
@@ -52,6 +55,7 @@ class Examined:
 
     judged : one for every measurement that a criterion is for
     unasked : criteria that nothing was measured for, since they do not apply to such a structure
+    unrepeated : those that failed and passed when the same was asked again, which shows chance and nothing else
     """
 
     structure: str
@@ -59,12 +63,18 @@ class Examined:
     measurements: tuple[Measurement, ...]
     judged: tuple[Judged, ...]
     unasked: tuple[Criterion, ...]
+    unrepeated: tuple[Measurement, ...]
     n_evaluations: int
 
     @property
     def verdict(self) -> Verdict:
         """The verdict on the model, as far as this structure shows."""
         return verdict(self.judged)
+
+    @property
+    def telling(self) -> list[Judged]:
+        """Verdicts that a cause may be read from."""
+        return [each for each in self.judged if each.measurement not in self.unrepeated]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +125,8 @@ def examine(
 ) -> Examination:
     """Carry out static checks on every structure; `told` hears what is being done.
 
-    What a check has measured is kept in the folder, and taken from there as long as model and structure are the same.
+    A check that fails is carried out once more, with the same questions, and what passes then is chance. What a check
+    has measured is kept in the folder, and taken from there as long as model and structure are the same.
     """
     examined = []
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +135,7 @@ def examine(
         for structure in structures:
             of = _Examiner(subject, structure, session, folder, seed, names, told)
             examined.append(of.examined(profile))
-    causes = static_causes([each for of in examined for each in of.judged])
+    causes = static_causes([each for of in examined for each in of.telling])
     return Examination(card=subject.card, profile=profile, examined=tuple(examined), causes=tuple(causes))
 
 
@@ -153,31 +164,40 @@ class _Examiner:
     def examined(self, profile: Profile) -> Examined:
         """Carry them out, and judge them."""
         before = self._session.n_evaluations
-        named = {"model": self._subject.card.name, "structure": self._structure.name}
-        measurements = [each for check in CHECKS if check.name in self._names for each in self._measured(check)]
+        criteria = [each for each in profile.criteria if each.declared in ("", self._subject.card.dtype)]
+        measured: list[Measurement] = []
+        unrepeated: list[Measurement] = []
+        for check in (each for each in CHECKS if each.name in self._names):
+            first = self._measured(check)
+            measured += first
+            if _failed(first, criteria):
+                unrepeated += _unrepeated(first, self._measured(check, again=True), criteria)
         self._told(f"{self._structure.name}: the driver against the model in this process")
-        measurements.append(_parity(self._subject, self._configuration, self._session))
-        measured = tuple(about(each, **named) for each in measurements)
-        judged, unasked = _judge(measured, profile, self._subject.card.dtype)
+        parity = _parity(self._subject, self._configuration, self._session)
+        measured += [self._about(each) for each in (parity, _counted(unrepeated))]
+        names = {each.name for each in measured}
         return Examined(
             structure=self._structure.name,
             n_atoms=len(self._configuration.numbers),
-            measurements=measured,
-            judged=tuple(judged),
-            unasked=tuple(unasked),
+            measurements=tuple(measured),
+            judged=tuple(_judged(measured, criteria)),
+            unasked=tuple(each for each in criteria if each.measurement not in names),
+            unrepeated=tuple(unrepeated),
             n_evaluations=self._session.n_evaluations - before,
         )
 
-    def _measured(self, check: Check) -> list[Measurement]:
-        self._told(f"{self._structure.name}: {check.label}")
+    def _measured(self, check: Check, *, again: bool = False) -> list[Measurement]:
+        self._told(f"{self._structure.name}: {check.label}{', again' if again else ''}")
         key: Key = [VERSION, self._subject.card.sha256, self._seed]
-        kept = self._folder / f"{self._digest}-{check.name}.json"
+        kept = self._folder / f"{self._digest}-{check.name}{'-again' if again else ''}.json"
         known = read_kept(kept, key)
-        if known is not None:
-            return known
-        made = list(check.measure(self._session, self._configuration, self._subject.card.cutoff, self._seed))
-        keep(kept, key, made)
-        return made
+        if known is None:
+            known = list(check.measure(self._session, self._configuration, self._subject.card.cutoff, self._seed))
+            keep(kept, key, known)
+        return [self._about(each) for each in known]
+
+    def _about(self, measurement: Measurement) -> Measurement:
+        return about(measurement, model=self._subject.card.name, structure=self._structure.name)
 
     @property
     def _digest(self) -> str:
@@ -186,14 +206,48 @@ class _Examiner:
         return hashlib.sha256(b"".join(np.asarray(each, float).tobytes() for each in arrays)).hexdigest()[:16]
 
 
-def _judge(measured: Sequence[Measurement], profile: Profile, dtype: str) -> tuple[list[Judged], list[Criterion]]:
-    judged, unasked = [], []
-    for criterion in (each for each in profile.criteria if each.declared in ("", dtype)):
-        found = [each for each in measured if each.name == criterion.measurement]
-        judged += [judge(criterion, each, each.subject) for each in found]
-        if not found:
-            unasked.append(criterion)
-    return judged, unasked
+def _judged(measured: Sequence[Measurement], criteria: Sequence[Criterion]) -> list[Judged]:
+    """Every measurement by every criterion that is for it, in the order of the criteria."""
+    return [
+        judge(criterion, each, each.subject)
+        for criterion in criteria
+        for each in measured
+        if each.name == criterion.measurement
+    ]
+
+
+def _failed(measured: Sequence[Measurement], criteria: Sequence[Criterion]) -> list[Measurement]:
+    failed = [each.measurement for each in _judged(measured, criteria) if each.outcome is Outcome.FAIL]
+    return [each for each in measured if each in failed]
+
+
+def _unrepeated(
+    first: Sequence[Measurement], second: Sequence[Measurement], criteria: Sequence[Criterion]
+) -> Iterator[Measurement]:
+    """What failed at first and not when the same was asked again, and by more than rounding."""
+    again = {_identity(each): each for each in second}
+    failing = {_identity(each) for each in _failed(second, criteria)}
+    for each in _failed(first, criteria):
+        other = again.get(_identity(each))
+        if other is not None and _identity(each) not in failing and not _alike(each.value, other.value):
+            yield each
+
+
+def _identity(measurement: Measurement) -> tuple[str, frozenset[tuple[str, str]]]:
+    return measurement.name, frozenset(measurement.subject.items())
+
+
+def _alike(first: float, second: float) -> bool:
+    """Whether two finite values are the same within a factor."""
+    low, high = sorted((abs(first), abs(second)))
+    return high <= BEYOND_ROUNDING * low
+
+
+def _counted(unrepeated: Sequence[Measurement]) -> Measurement:
+    """How many failures passed when the same was asked again, and which."""
+    name, unit = UNREPEATED
+    note = ", ".join(dict.fromkeys(each.name for each in unrepeated))
+    return Measurement(name=name, value=float(len(unrepeated)), unit=unit, note=note)
 
 
 def _parity(subject: Subject, asked: Configuration, session: Session) -> Measurement:

@@ -26,13 +26,14 @@ from mdsuite.judgement.judge import Judged, Outcome
 from mdsuite.judgement.units import mixed_units
 from mdsuite_analysis.measurement import Measurement
 
+UNREPEATED = "unrepeated_failures"
 TURNED = ("rotation_energy_spread", "rotation_force_spread")
 MIRRORED = ("reflection_energy_spread", "reflection_force_spread")
 """By themselves these show that left and right differ, which is no dependence on how the system is turned."""
 
 _SHOWN_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        NONDETERMINISM: ("repeatability_energy", "repeatability_force"),
+        NONDETERMINISM: ("repeatability_energy", "repeatability_force", UNREPEATED),
         STALE_NEIGHBOUR_LIST: ("history_energy", "history_force", "input_mutated"),
         PRECISION: ("effective_digits", "effective_energy_resolution"),
         UNIT_MISMATCH: ("force_energy_factor",),
@@ -74,11 +75,11 @@ BEYOND_CHANCE = 3.0
 def _unexplained(judged: Sequence[Judged]) -> list[Judged]:
     """Failures with a number, without those that another failure brings about by itself.
 
-    Random answers differ after another question as they do after the same. What changes with the call or with what was
-    asked before differs between any two frames, and its energies alone make sound forces look like no derivative.
-    Coarse answers differ between images of one frame and step everywhere; forces that are no derivative make a virial
-    that is none; forces in other units than the energy are no derivative of it; far atoms and copies change the order
-    of the others.
+    Random answers differ after another question as they do after the same; what remembers need not fail twice. What
+    changes with the call or with what was asked before differs between any two frames, and its energies alone make
+    sound forces look like no derivative. Coarse answers differ between images of one frame and step everywhere; forces
+    that are no derivative make a virial that is none; forces in other units than the energy are no derivative of it;
+    far atoms and copies change the order of the others.
     """
     failed = [each for each in judged if each.outcome is Outcome.FAIL and not math.isnan(_value_of(each))]
     names = {each.criterion.measurement for each in failed}
@@ -88,6 +89,8 @@ def _unexplained(judged: Sequence[Judged]) -> list[Judged]:
         memory, random = chance.get(f"history_{kind}"), chance.get(f"repeatability_{kind}")
         if memory and random and not _value_of(memory) > BEYOND_CHANCE * _value_of(random):
             explained.add(f"history_{kind}")
+    if names & {*_SHOWN_BY[STALE_NEIGHBOUR_LIST]}:
+        explained.add(UNREPEATED)
     unsteady = names & {*_SHOWN_BY[NONDETERMINISM], *_SHOWN_BY[STALE_NEIGHBOUR_LIST]}
     if unsteady:
         explained |= {name for cause in (PRECISION, ENGINE_MISMATCH, CUTOFF_DISCONTINUITY) for name in _SHOWN_BY[cause]}
@@ -152,6 +155,8 @@ def _told(judged: Judged) -> str:
     where = ", ".join(measurement.subject[key] for key in ("pair", "structure") if key in measurement.subject)
     units = _units_of(judged)
     meant = f", as of {units}" if units else ""
+    if measurement.name == UNREPEATED:
+        meant = f": {measurement.note}"
     return f"{judged.criterion.label}: {_value(measurement)}{unit} for {where} ({bound}{unit} is accepted){meant}"
 
 

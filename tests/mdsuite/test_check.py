@@ -145,6 +145,15 @@ def test_a_model_is_held_to_the_precision_that_it_is_said_to_have(model: str, ca
     assert not examined(tmp_path, source, "precision").causes
 
 
+@pytest.mark.parametrize(("strength", "causes"), [(1.0, ["nondeterminism"]), (0.0, [])])
+def test_a_wrong_answer_in_a_hundred_is_chance_and_no_broken_symmetry(
+    strength: float, causes: list[str], tmp_path: Path
+):
+    source = f"ase:mdsuite_driver.zoo:rare_outlier?strength={strength}&host=argon&every=100&seed=0"
+    found = examined(tmp_path, source, "symmetry")
+    assert [each.name for each in found.causes] == causes
+
+
 @pytest.mark.parametrize(("strength", "verdict"), [(1, Verdict.NOT_RECOMMENDED), (0, Verdict.APPROVED)])
 def test_an_answer_that_is_no_number_is_a_failure_and_no_refusal(strength: int, verdict: Verdict, tmp_path: Path):
     found = examined(tmp_path, f"ase:mdsuite_driver.zoo:nan_gap?strength={strength}&host=argon", "vacuum")
