@@ -35,7 +35,7 @@ ENGINES = {RUN: ["lammps"], AGREE: ["ase", "lammps"]}  # the first is the refere
 FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "precision": ("effective_",),
-        "repetition": ("input_mutated", "repeatability_", "history_"),
+        "repetition": ("input_mutated", "repeatability_", "history_", "unrepeated_"),
         "gradient": ("force_energy_", "virial_"),
         "curl": ("jacobian_", "loop_"),
         "symmetry": ("translation_", "rotation_", "reflection_", "permutation_", "net_"),
@@ -83,7 +83,7 @@ def examined(setup: Setup, folder: Path, bench: Bench) -> Finding:
     structure = Structure(source, source, read_structure(source))
     card = dataclasses.replace(load(setup.source).card, dtype=DOUBLE)  # what sound hosts compute in
     subject = Subject(source=setup.source, card=card, trust=False, threads=1)
-    examination = examine(subject, [structure], bench.static, folder, names=bench.checks, told=told)
+    examination = examine(subject, [structure], bench.static, folder, seed=setup.seed, names=bench.checks, told=told)
     return Finding(
         signs=_by_family(examination.judged),
         judged=examination.judged,
@@ -159,6 +159,7 @@ def _campaign(setup: Setup, instrument: str) -> Campaign:
         "timestep_fs": setup.timestep_fs,
         "temperature_K": stage.temperature,
         "replicas": REPLICAS if instrument == RUN else 1,
+        "seed": setup.seed,
         "frame_steps": FRAME_STEPS[instrument],
     }
     names = {"models": [setup.source], "structures": [stage.structure], "engine": ENGINES[instrument]}

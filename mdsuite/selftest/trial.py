@@ -42,12 +42,14 @@ class Setup:
     source : of the model, as a driver takes it
     timestep_fs : float, fs
     mass_factor : by which the engine under test has every mass wrong
+    seed : of velocities and of the directions of static checks
     """
 
     source: str
     host: str
     timestep_fs: float
     mass_factor: float = 1.0
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
