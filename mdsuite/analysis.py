@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from MDAnalysis.core.groups import AtomGroup
 
 from mdsuite.judgement.criteria import Criterion, Profile
-from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict
+from mdsuite.judgement.judge import Judged, Verdict, decided_alone, judge, verdict
 from mdsuite.measuring import POOLED, conserving, of_bonds, of_energies
 from mdsuite.reference import Compared
 from mdsuite_analysis.measurement import Measurement, about
@@ -97,7 +97,7 @@ def analyze(sources: Sequence[Source], profile: Profile, compared: Compared | No
     together = _together(sources)
     pooled = [criterion for criterion in profile.criteria if criterion.measurement in POOLED and together]
     judged = [judge(each, _named(together, POOLED[each.measurement]), subject) for each in pooled]
-    kept = [_without_undecided(each, pooled) for each in analyzed]
+    kept = [replace(each, judged=decided_alone(each.judged, pooled)) for each in analyzed]
     asked = {id(each.criterion) for of in analyzed for each in of.judged}
     return Analysis(
         profile=profile,
@@ -139,14 +139,3 @@ def _together(sources: Sequence[Source]) -> list[Measurement]:
     series = [conserving(each.series, thermostatted=each.thermostatted) for each in sources]
     known = [each for each in series if each is not None]
     return replica_drift(known) if len(known) == len(sources) > 1 else []
-
-
-def _without_undecided(analyzed: Analyzed, pooled: Sequence[Criterion]) -> Analyzed:
-    """A replica alone is judged by what they meet together only where it fails beyond doubt by itself."""
-    kept = [each for each in analyzed.judged if each.criterion not in pooled or each.outcome is Outcome.FAIL]
-    return Analyzed(
-        source=analyzed.source,
-        measurements=analyzed.measurements,
-        judged=tuple(kept),
-        unmeasured=analyzed.unmeasured,
-    )

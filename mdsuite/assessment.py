@@ -16,9 +16,9 @@ from mdsuite.examination import GATES, Examination, Subject, Told, examine
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.causes import UNIT_MISMATCH, together
-from mdsuite.judgement.criteria import HORIZON, ON_REQUEST, Criterion, Profile, read_profile
+from mdsuite.judgement.criteria import HORIZON, ON_REQUEST, Profile, read_profile
 from mdsuite.judgement.drift_causes import drift_causes, mismatch_causes
-from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge
+from mdsuite.judgement.judge import Judged, Outcome, Verdict, decided_alone, judge
 from mdsuite.judgement.surface import Evidence, wrong_potential
 from mdsuite.ledger import Ledgers
 from mdsuite.measuring import POOLED, of_bonds, of_energies
@@ -313,16 +313,11 @@ def _assess_replicas(
         asked = [each for each in profile.criteria if each.relative_to == HORIZON]
         judged += [judge(each, measured.get(each.measurement), subject, scale=horizon) for each in asked]
     return AssessedReplicas(
-        runs=tuple(_without_undecided(run, pooled) for run in runs),
+        runs=tuple(replace(run, judged=decided_alone(run.judged, pooled)) for run in runs),
         measurements=tuple(measured.values()),
         judged=tuple(judged),
         missing=_missing(runs, [each for each in judged if each.criterion in pooled]),
     )
-
-
-def _without_undecided(run: AssessedRun, pooled: Sequence[Criterion]) -> AssessedRun:
-    kept = [each for each in run.judged if each.criterion not in pooled or each.outcome is Outcome.FAIL]
-    return replace(run, judged=tuple(kept))
 
 
 def _replicate(each: AssessedRun) -> Replicate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -71,6 +71,14 @@ def verdict(judged: Iterable[Judged]) -> Verdict:
     if outcomes == {Outcome.PASS}:
         return Verdict.APPROVED
     return Verdict.INCONCLUSIVE
+
+
+def decided_alone(judged: Iterable[Judged], pooled: Sequence[Criterion]) -> tuple[Judged, ...]:
+    """Of verdicts on one replica, those that count beside what replicas meet together.
+
+    By a pooled criterion a replica alone counts only where it fails beyond doubt by itself.
+    """
+    return tuple(each for each in judged if each.criterion not in pooled or each.outcome is Outcome.FAIL)
 
 
 def worst(of: Iterable[Verdict]) -> Verdict:

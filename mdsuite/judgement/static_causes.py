@@ -27,6 +27,7 @@ from mdsuite.judgement.units import mixed_units
 from mdsuite_analysis.measurement import Measurement
 
 UNREPEATED = "unrepeated_failures"
+MUTATED = "input_mutated"
 TURNED = ("rotation_energy_spread", "rotation_force_spread")
 MIRRORED = ("reflection_energy_spread", "reflection_force_spread")
 """By themselves these show that left and right differ, which is no dependence on how the system is turned."""
@@ -34,7 +35,7 @@ MIRRORED = ("reflection_energy_spread", "reflection_force_spread")
 _SHOWN_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         NONDETERMINISM: ("repeatability_energy", "repeatability_force", UNREPEATED),
-        STALE_NEIGHBOUR_LIST: ("history_energy", "history_force", "input_mutated"),
+        STALE_NEIGHBOUR_LIST: ("history_energy", "history_force", MUTATED),
         PRECISION: ("effective_digits", "effective_energy_resolution"),
         UNIT_MISMATCH: ("force_energy_factor",),
         CUTOFF_DISCONTINUITY: (
@@ -94,7 +95,7 @@ def _unexplained(judged: Sequence[Judged]) -> list[Judged]:
     unsteady = names & {*_SHOWN_BY[NONDETERMINISM], *_SHOWN_BY[STALE_NEIGHBOUR_LIST]}
     if unsteady:
         explained |= {name for cause in (PRECISION, ENGINE_MISMATCH, CUTOFF_DISCONTINUITY) for name in _SHOWN_BY[cause]}
-    if unsteady and not {each for each in unsteady if each.endswith("_force")}:
+    if unsteady - {MUTATED} and not {each for each in unsteady if each.endswith("_force")}:
         explained |= {*_SHOWN_BY[NON_CONSERVATIVE_FORCES]}
     if unsteady or names & {*_SHOWN_BY[PRECISION]}:
         explained |= {name for cause in (*SYMMETRIES, VIRIAL_INCONSISTENT) for name in _SHOWN_BY[cause]}

@@ -54,6 +54,7 @@ def found(**values: float) -> list[Judged]:
             {"history_force": 9.0, "force_energy_consistency": 3.0},
             ["stale_neighbour_list", "non_conservative_forces"],
         ),
+        ({"input_mutated": 2.0, "loop_work": 2.0}, ["stale_neighbour_list", "non_conservative_forces"]),
         ({"driver_parity": 3.0}, ["engine_mismatch"]),
         ({"unrepeated_failures": 2.0}, ["nondeterminism"]),
         ({"unrepeated_failures": 2.0, "loop_work": 3.0}, ["nondeterminism"]),
