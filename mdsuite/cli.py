@@ -287,19 +287,20 @@ def run_one(folder: Path, deadline: float | None) -> None:
 @main.command()
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE.toml")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="For labels, weights and errors.")
-@click.option(
-    "--workers", type=click.IntRange(1), help="Processes that label, and threads that train.  [default: CPUs]"
-)
-def distill(recipe: Path, output: Path, workers: int | None) -> None:
-    """Distil a PaiNN student from a teacher, as a recipe says; stopped at any moment, it goes on where it was.
+@click.option("--student", "students", multiple=True, metavar="NAME", help="One of the recipe's; may be repeated.")
+@click.option("--workers", type=click.IntRange(1), help="Processes that label.  [default: CPUs]")
+@click.option("--device", default="cpu", help="Where students are fitted, as torch names it (cuda).")
+def distill(recipe: Path, output: Path, students: Sequence[str], workers: int | None, device: str) -> None:
+    """Distil PaiNN students from a teacher, as a recipe says; stopped at any moment, it goes on where it was.
 
     \b
-    mdsuite distill inputs/recipes/painn-ultra-tiny.toml --output student
+    mdsuite distill inputs/recipes/painn.toml --output students
     """  # noqa: D301  \b is click's
     from mdsuite.fitting.distill import distill as carry_out  # noqa: PLC0415
 
     try:
-        click.echo(carry_out(recipe, output, workers or _n_cpus(), click.echo))
+        for weights in carry_out(recipe, output, workers or _n_cpus(), click.echo, names=students, device=device):
+            click.echo(weights)
     except InputError as error:
         click.echo(f"mdsuite: {error}", err=True)
         sys.exit(BAD_INPUT)

@@ -1,85 +1,103 @@
-"""A recipe carried out: sample with the teacher, fit the student, measure it on held-out frames, write it down."""
+"""A recipe carried out: sample with the teacher, fit students, measure them on held-out frames, write them down."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from mdsuite.errors import InputError
 from mdsuite.files import whole, write_json
-from mdsuite.fitting.recipe import Recipe, read_recipe
-from mdsuite.fitting.sampling import HELD_OUT, TRAIN, VALIDATION, Labelled, sample, snapshots, trajectories
-from mdsuite.fitting.train import Epoch, fit, items_of, residuals
+from mdsuite.fitting.accuracy import Accuracy, accuracies
+from mdsuite.fitting.recipe import Recipe, Student, read_recipe
+from mdsuite.fitting.sampling import HELD_OUT, TRAIN, VALIDATION, Labelled, portions, sample, snapshots
+from mdsuite.fitting.student_card import student_card
 from mdsuite_driver.models.painn import PaiNN, checkpoint
 
+if TYPE_CHECKING:
+    from mdsuite.fitting.train import Epoch
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Errors:
-    """A student's errors on held-out frames of one molecule at one temperature.
+Say = Callable[[str], None]
 
-    energy_mae : meV/atom
-    force_mae, force_rmse : meV/Å, by component
-    force_r2 : coefficient of determination by component
+
+@dataclass(frozen=True, slots=True)
+class Distillation:
+    """A recipe on its way: where it is written, what its teacher said, and who hears of it."""
+
+    recipe: Recipe
+    file: Path
+    output: Path
+    labelled: Sequence[Labelled]
+    device: str
+    say: Say
+
+    def of(self, role: str) -> list[Labelled]:
+        """The frames for one purpose."""
+        return [each for each in self.labelled if each.portion.role == role]
+
+    def state(self, student: Student) -> Path:
+        """Where a fit is kept: of this student with this training and these labels, and no other."""
+        decided_by = [student.model_dump(), self.recipe.training.model_dump(), [e.key for e in portions(self.recipe)]]
+        identity = hashlib.sha256(json.dumps(decided_by).encode()).hexdigest()[:12]
+        return self.output / f"state-{student.name}-{identity}.pt"
+
+
+def distill(
+    recipe_path: Path, output: Path, workers: int, say: Say, *, names: Collection[str] = (), device: str = "cpu"
+) -> list[Path]:
+    """Carry out a recipe; returns the paths of the weights. Stopped at any moment, it goes on where it was.
+
+    names : of the students that are made, or none for all of the recipe
+    device : where they are fitted; labels are made on the CPU
+
+    Raises InputError for a recipe that is wrong, a teacher whose package is missing or that gives no labels, and a
+    device that is not there.
     """
-
-    molecule: str
-    temperature: float
-    n_frames: int
-    energy_mae: float
-    force_mae: float
-    force_rmse: float
-    force_r2: float
-
-
-def distill(recipe_path: Path, output: Path, workers: int, say: Callable[[str], None]) -> Path:
-    """Carry out a recipe; returns the path of the weights. Stopped at any moment, it goes on where it was.
-
-    Raises InputError for a recipe that is wrong and for a teacher whose package is missing.
-    """
-    import torch  # noqa: PLC0415  takes seconds
-
     recipe = read_recipe(recipe_path)
+    students = _chosen(recipe, names)
+    _require_device(device)
     output.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)  # the order of sums, and with it the weights, would depend on their number
     say(f"labelling with {recipe.teacher}: {output / 'labels'}")
     labelled = sample(recipe, output / "labels", workers, say)
-    network, history = fit(
-        recipe,
-        [each for each in labelled if each.role == TRAIN],
-        [each for each in labelled if each.role == VALIDATION],
-        output / f"state-{_identity(recipe, recipe_path)}.pt",  # of this recipe, with these labels, and no other
-        lambda epoch: say(_line(recipe, epoch)),
-    )
-    held_out = measure(network, [each for each in labelled if each.role == HELD_OUT])
+    distillation = Distillation(recipe, recipe_path, output, labelled, device, say)
     _write_snapshots(recipe, labelled, output)
-    _draw_losses(history, output / "training.png")
-    return _write_model(recipe, recipe_path, network, held_out, labelled, output)
+    return [_make(distillation, student) for student in students]
 
 
-def measure(network: PaiNN, held_out: Sequence[Labelled]) -> list[Errors]:
-    """Errors on every held-out trajectory, and over all of one temperature (molecule "all")."""
-    rows = [_errors(network, [each], each.molecule) for each in held_out]
-    temperatures = sorted({each.temperature for each in held_out})
-    return rows + [_errors(network, [e for e in held_out if e.temperature == t], "all") for t in temperatures]
+def _chosen(recipe: Recipe, names: Collection[str]) -> list[Student]:
+    known = [each.name for each in recipe.students]
+    if missing := [name for name in names if name not in known]:
+        raise InputError(f"the recipe has no student {missing[0]}; it has {', '.join(known)}")
+    return [each for each in recipe.students if not names or each.name in names]
 
 
-def _errors(network: PaiNN, trajectories: Sequence[Labelled], molecule: str) -> Errors:
-    items = [item for each in trajectories for item in items_of(network, each)]
-    energy, force = residuals(network, items)
-    labels = np.concatenate([each.forces.ravel() for each in trajectories])
-    return Errors(
-        molecule=molecule,
-        temperature=trajectories[0].temperature,
-        n_frames=len(items),
-        energy_mae=1e3 * float(np.abs(energy).mean()),
-        force_mae=1e3 * float(np.abs(force).mean()),
-        force_rmse=1e3 * float(np.sqrt((force**2).mean())),
-        force_r2=1.0 - float((force**2).mean() / labels.var()),
+def _require_device(device: str) -> None:
+    import torch  # noqa: PLC0415  takes seconds
+
+    torch.set_num_threads(1)  # the order of sums, and with it the weights, would depend on their number
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"wanted the device {device}, but torch cannot use it: {error}") from error
+
+
+def _make(of: Distillation, student: Student) -> Path:
+    from mdsuite.fitting.train import fit  # noqa: PLC0415  torch takes seconds
+
+    network, history = fit(
+        student,
+        of.recipe.training,
+        of.of(TRAIN),
+        of.of(VALIDATION),
+        of.state(student),
+        lambda epoch: of.say(f"{student.name}, {_line(of.recipe, epoch)}"),
+        of.device,
     )
+    _draw_losses(history, of.output / f"{student.name}-training.png")
+    return _write_model(of, student, network, accuracies(network, of.of(HELD_OUT)), len(history))
 
 
 def _line(recipe: Recipe, epoch: Epoch) -> str:
@@ -89,71 +107,31 @@ def _line(recipe: Recipe, epoch: Epoch) -> str:
     )
 
 
-def _write_model(
-    recipe: Recipe, file: Path, network: PaiNN, errors: list[Errors], labelled: list[Labelled], output: Path
-) -> Path:
+def _write_model(of: Distillation, student: Student, network: PaiNN, found: Sequence[Accuracy], n_epochs: int) -> Path:
     import torch  # noqa: PLC0415
 
-    n_frames = {
-        role: sum(len(e.energies) for e in labelled if e.role == role) for role in (TRAIN, VALIDATION, HELD_OUT)
-    }
+    n_frames = {role: sum(len(e.energies) for e in of.of(role)) for role in (TRAIN, VALIDATION, HELD_OUT)}
     training: dict[str, Any] = {
-        "recipe_sha256": _digest(file),
-        "teacher": recipe.teacher,
+        "recipe_sha256": _digest(of.file),
+        "teacher": of.recipe.teacher,
+        "molecules": [each.name for each in of.recipe.molecules if not each.unseen],
         "frames": n_frames,
-        "held_out_force_rmse_meV_per_A": {f"{e.molecule} {e.temperature:g} K": round(e.force_rmse, 2) for e in errors},
+        "frames_without_label": sum(each.wanted - len(each.energies) for each in of.labelled),
+        "epochs": n_epochs,
+        "held_out_force_rmse_meV_per_A": {f"{e.molecule} {e.temperature:g} K": round(e.force_rmse, 2) for e in found},
     }
-    weights = output / f"{recipe.name}.pt"
+    weights = of.output / f"{student.name}.pt"
     with whole(weights) as temporary:
         torch.save(checkpoint(network, training), temporary)
-    write_json(output / "training.json", training)
-    with whole(output / f"{recipe.name}.md") as temporary:
-        temporary.write_text(_card(recipe, file, network, errors, n_frames))
+    write_json(of.output / f"{student.name}.json", training)
+    n_parameters = sum(parameter.numel() for parameter in network.parameters())
+    with whole(of.output / f"{student.name}.md") as temporary:
+        temporary.write_text(student_card(student.name, n_parameters, of.recipe, of.file.name, found, n_frames))
     return weights
 
 
 def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _identity(recipe: Recipe, file: Path) -> str:
-    keys = "".join(each.key for each in trajectories(recipe))
-    return hashlib.sha256((_digest(file) + keys).encode()).hexdigest()[:12]
-
-
-def _card(recipe: Recipe, file: Path, network: PaiNN, errors: list[Errors], n_frames: dict[str, int]) -> str:
-    n_parameters = sum(parameter.numel() for parameter in network.parameters())
-    molecules = ", ".join(each.name for each in recipe.molecules)
-    temperatures = ", ".join(f"{each:g}" for each in recipe.sampling.temperatures_K)
-    rows = [
-        f"| {e.molecule} | {e.temperature:g} | {e.n_frames} | {e.energy_mae:.2f} | {e.force_mae:.1f} | "
-        f"{e.force_rmse:.1f} | {e.force_r2:.5f} |"
-        for e in errors
-    ]
-    return "\n".join(
-        [
-            f"# {recipe.name}",
-            "",
-            f"A PaiNN of {n_parameters:,} parameters, distilled from {recipe.teacher} by `{file.name}`:",
-            "",
-            f"    mdsuite distill {file.name} --output DIR",
-            "",
-            f"Trained on {n_frames[TRAIN]} frames of {molecules} at {temperatures} K; the weights are those of the "
-            f"best epoch on {n_frames[VALIDATION]} validation frames. Charged species, radicals, reactions, other "
-            "molecules, condensed phases and higher temperatures are outside of what it was made for. No repulsion is "
-            "built in: at distances shorter than those sampled the energy means nothing.",
-            "",
-            "Errors on held-out frames, from trajectories of their own. These began at other random coordinates of the "
-            "same molecules, relaxed, which often lead to the same minimum: the errors say nothing about conformers "
-            "and molecules that were not sampled.",
-            "",
-            "| molecule | temperature (K) | frames | energy MAE (meV/atom) | force MAE (meV/Å) "
-            "| force RMSE (meV/Å) | force R² by component |",
-            "|---|---|---|---|---|---|---|",
-            *rows,
-            "",
-        ]
-    )
 
 
 def _write_snapshots(recipe: Recipe, labelled: list[Labelled], output: Path) -> None:

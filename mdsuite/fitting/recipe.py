@@ -17,11 +17,16 @@ class Section(BaseModel):
 
 
 class Molecule(Section):
-    """What is sampled: a SMILES string, or a file that ASE reads; `snapshot` bundles a thermal frame of it."""
+    """What is sampled: a SMILES string, or a file that ASE reads.
+
+    unseen : nothing is trained on it; its frames show what a student makes of molecules that it does not know
+    snapshot : a thermal frame of it is written as a start structure
+    """
 
     name: str
     smiles: str | None = None
     file: str | None = None
+    unseen: bool = False
     snapshot: bool = False
 
     @model_validator(mode="after")
@@ -31,8 +36,22 @@ class Molecule(Section):
         return self
 
 
+class NormalModes(Section):
+    """Training frames displaced from the relaxed molecule along its normal modes, as at a temperature."""
+
+    temperatures_K: list[float] = Field(min_length=1)  # noqa: N815
+    frames: int = Field(ge=1)
+
+
+class Random(Section):
+    """Training frames displaced from the relaxed molecule, every coordinate by chance, normally distributed."""
+
+    amplitude_A: float = Field(gt=0)  # noqa: N815
+    frames: int = Field(ge=1)
+
+
 class Sampling(Section):
-    """Langevin dynamics with the teacher, one trajectory for each molecule, temperature and seed."""
+    """Langevin dynamics with the teacher, one trajectory for each molecule, conformer, role and temperature."""
 
     temperatures_K: list[float] = Field(min_length=1)  # noqa: N815  the unit's symbol
     steps: int = Field(ge=1)
@@ -41,12 +60,16 @@ class Sampling(Section):
     equilibration_steps: int = Field(default=500, ge=0)
     timestep_fs: float = Field(default=1.0, gt=0)
     friction_per_fs: float = Field(default=0.02, gt=0)
+    conformers: int = Field(default=1, ge=1)
     snapshot_temperature_K: float = Field(default=300.0, gt=0)  # noqa: N815
+    normal_modes: NormalModes | None = None
+    random: Random | None = None
 
 
-class Network(Section):
-    """Sizes of the student."""
+class Student(Section):
+    """A student and its sizes."""
 
+    name: str
     hidden: int = Field(ge=2)
     n_interactions: int = Field(ge=1)
     n_rbf: int = Field(ge=1)
@@ -54,7 +77,10 @@ class Network(Section):
 
 
 class Training(Section):
-    """How the student is fitted; force_weight in (eV/atom)²/(eV/Å)² beside an energy weight of one."""
+    """How students are fitted; force_weight in (eV/atom)²/(eV/Å)² beside an energy weight of one.
+
+    patience : epochs without a better force on validation frames after which a fit ends, or None for never
+    """
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(default=32, ge=1)
@@ -62,18 +88,28 @@ class Training(Section):
     force_weight: float = Field(default=1.0, ge=0)
     energy_weight: float = Field(default=10.0, ge=0)
     ema: float = Field(default=0.999, ge=0, lt=1)
+    patience: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
 
 
 class Recipe(Section):
-    """Everything that decides a distilled model."""
+    """Everything that decides distilled models: students of one teacher, of the same frames and the same training."""
 
-    name: str
     teacher: str = "gfn2-xtb"
     molecules: list[Molecule] = Field(min_length=1)
     sampling: Sampling
-    network: Network
+    students: list[Student] = Field(min_length=1)
     training: Training
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Recipe:
+        for of, named in (("molecule", self.molecules), ("student", self.students)):
+            names = [each.name for each in named]
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"two {of}s are called {', '.join(twice)}")
+        if all(each.unseen for each in self.molecules):
+            raise ValueError("every molecule is unseen, so there is none to train on")
+        return self
 
 
 def read_recipe(path: Path) -> Recipe:

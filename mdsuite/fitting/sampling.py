@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -15,29 +15,47 @@ import numpy as np
 
 from mdsuite.errors import InputError
 from mdsuite.files import whole
+from mdsuite.fitting.conformers import conformer
+from mdsuite.fitting.displacement import from_normal_modes, randomly
 from mdsuite.fitting.recipe import Molecule, Recipe
-from mdsuite.fitting.teacher import EXTRA, code_file, make_teacher
+from mdsuite.fitting.teacher import code_file, make_teacher
 from mdsuite.run import FloatArray, IntArray
 
 HELD_OUT, TRAIN, VALIDATION = "held-out", "train", "validation"
 CONFORMER_SEEDS = {TRAIN: 1, VALIDATION: 2, HELD_OUT: 3}
+LANGEVIN, NORMAL_MODES, RANDOM = "langevin", "normal modes", "random"
+MOST_WITHOUT_LABEL = 0.01
+"""Share of the frames that may have no finite energy and forces."""
+
+Rows = Iterable[tuple[FloatArray, float, FloatArray]]
+"""Positions, an energy and forces of one frame after the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trajectory:
-    """What decides a labelled trajectory."""
+class Portion:
+    """What decides some labelled frames: a trajectory, or displacements from a relaxed molecule.
+
+    method : langevin, normal modes or random
+    frames : how many; of a trajectory one in `every` steps
+    temperature : K, of a trajectory or of normal modes; 0 otherwise
+    amplitude : Å, of random displacements
+    """
 
     teacher: str
     molecule: str
     smiles: str | None
     file: str | None
     role: str
-    temperature: float
-    steps: int
-    every: int
-    equilibration_steps: int
-    timestep_fs: float
-    friction_per_fs: float
+    unseen: bool
+    conformer: int
+    method: str
+    frames: int
+    temperature: float = 0.0
+    amplitude: float = 0.0
+    every: int = 0
+    equilibration_steps: int = 0
+    timestep_fs: float = 0.0
+    friction_per_fs: float = 0.0
 
     @property
     def key(self) -> str:
@@ -48,7 +66,7 @@ class Trajectory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
-    """Frames of a molecule.
+    """Frames of a molecule with finite labels; `wanted` is how many there should be.
 
     numbers : (n_atoms,) int
     positions : (n, n_atoms, 3) float, Å
@@ -56,37 +74,46 @@ class Labelled:
     forces : (n, n_atoms, 3) float, eV/Å
     """
 
-    molecule: str
-    role: str
-    temperature: float
+    portion: Portion
+    wanted: int
     numbers: IntArray
     positions: FloatArray
     energies: FloatArray
     forces: FloatArray
 
 
-def trajectories(recipe: Recipe) -> list[Trajectory]:
-    """All trajectories of a recipe: training and validation and held-out ones never share a trajectory."""
+def portions(recipe: Recipe) -> list[Portion]:
+    """All of a recipe: training, validation and held-out frames never share a trajectory."""
+    return [each for molecule in recipe.molecules for each in _portions(recipe, molecule)]
+
+
+def _portions(recipe: Recipe, molecule: Molecule) -> Iterator[Portion]:
     sampling = recipe.sampling
     lengths = {TRAIN: sampling.steps, VALIDATION: sampling.held_out_steps, HELD_OUT: sampling.held_out_steps}
-    return [
-        _trajectory(recipe, molecule, role, temperature, steps)
-        for molecule in recipe.molecules
-        for role, steps in lengths.items()
-        for temperature in sampling.temperatures_K
-    ]
+    for k in range(sampling.conformers):
+        trajectory = _trajectory(recipe, molecule, k)
+        for role, steps in lengths.items():
+            if molecule.unseen and role != HELD_OUT:
+                continue
+            for temperature in sampling.temperatures_K:
+                yield replace(trajectory, role=role, frames=steps // sampling.every, temperature=temperature)
+        if not molecule.unseen:
+            still = replace(trajectory, every=0, equilibration_steps=0, timestep_fs=0.0, friction_per_fs=0.0)
+            yield from _displacements(recipe, still)
 
 
-def _trajectory(recipe: Recipe, molecule: Molecule, role: str, temperature: float, steps: int) -> Trajectory:
+def _trajectory(recipe: Recipe, molecule: Molecule, conformer: int) -> Portion:
     sampling = recipe.sampling
-    return Trajectory(
+    return Portion(
         teacher=recipe.teacher,
         molecule=molecule.name,
         smiles=molecule.smiles,
         file=molecule.file,
-        role=role,
-        temperature=temperature,
-        steps=steps,
+        role=TRAIN,
+        unseen=molecule.unseen,
+        conformer=conformer,
+        method=LANGEVIN,
+        frames=0,
         every=sampling.every,
         equilibration_steps=sampling.equilibration_steps,
         timestep_fs=sampling.timestep_fs,
@@ -94,31 +121,60 @@ def _trajectory(recipe: Recipe, molecule: Molecule, role: str, temperature: floa
     )
 
 
-def _contents_of_files(trajectory: Trajectory) -> dict[str, str]:
+def _displacements(recipe: Recipe, still: Portion) -> Iterator[Portion]:
+    modes, random = recipe.sampling.normal_modes, recipe.sampling.random
+    if modes is not None:
+        for temperature in modes.temperatures_K:
+            yield replace(still, method=NORMAL_MODES, frames=modes.frames, temperature=temperature)
+    if random is not None:
+        yield replace(still, method=RANDOM, frames=random.frames, amplitude=random.amplitude_A)
+
+
+def _contents_of_files(portion: Portion) -> dict[str, str]:
     from mdsuite.structures import read_structure  # noqa: PLC0415  ase is slow to import
 
     contents = {}
-    if trajectory.file is not None:
-        atoms = read_structure(trajectory.file)
+    if portion.file is not None:
+        atoms = read_structure(portion.file)
         contents["file"] = hashlib.sha256(atoms.numbers.tobytes() + atoms.positions.tobytes()).hexdigest()
-    code = code_file(trajectory.teacher)
+    code = code_file(portion.teacher)
     if code is not None and code.is_file():  # a missing one is refused where the teacher is made
-        contents["teacher"] = trajectory.teacher + hashlib.sha256(code.read_bytes()).hexdigest()
+        contents["teacher"] = portion.teacher + hashlib.sha256(code.read_bytes()).hexdigest()
     return contents
 
 
 def sample(
     recipe: Recipe, cache: Path, workers: int, say: Callable[[str], None] = lambda _line: None
 ) -> list[Labelled]:
-    """Every trajectory of a recipe, from the cache where it is there already."""
+    """Every portion of a recipe, from the cache where it is there already.
+
+    Raises InputError for molecules that cannot be built, teachers that cannot be made, and where more than one frame in
+    a hundred has no finite label.
+    """
     cache.mkdir(parents=True, exist_ok=True)
-    wanted = trajectories(recipe)
+    wanted = portions(recipe)
     missing = [each for each in wanted if not _file(cache, each).exists()]
     if missing:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_single_thread) as pool:
             for k, _ in enumerate(pool.map(_label, missing, [cache] * len(missing)), start=len(wanted) - len(missing)):
-                say(f"labelled {k + 1} of {len(wanted)} trajectories")
-    return [_read(cache, each) for each in wanted]
+                say(f"labelled {k + 1} of {len(wanted)} portions")
+    labelled = [_read(cache, each) for each in wanted]
+    _require_labels(recipe.teacher, labelled, say)
+    return labelled
+
+
+def _require_labels(teacher: str, labelled: Sequence[Labelled], say: Callable[[str], None]) -> None:
+    n = sum(each.wanted for each in labelled)
+    dropped = n - sum(len(each.energies) for each in labelled)
+    if dropped:
+        say(f"{dropped} of {n} frames dropped: {teacher} gave no finite energy and forces")
+    if dropped > MOST_WITHOUT_LABEL * n:
+        worst = max(labelled, key=lambda each: each.wanted - len(each.energies)).portion
+        raise InputError(
+            f"{teacher} gave no finite energy and forces for {dropped} of {n} frames, most of them of {worst.molecule} "
+            f"({worst.method}, {worst.temperature:g} K); at most {MOST_WITHOUT_LABEL:.0%} may be dropped. Lower the "
+            "temperature or the timestep, or take another teacher"
+        )
 
 
 def snapshots(recipe: Recipe, labelled: list[Labelled]) -> dict[str, Any]:
@@ -132,11 +188,13 @@ def snapshots(recipe: Recipe, labelled: list[Labelled]) -> dict[str, Any]:
     frames = {}
     for molecule in (molecule for molecule in recipe.molecules if molecule.snapshot):
         wanted = (molecule.name, HELD_OUT, recipe.sampling.snapshot_temperature_K)
-        each = next(each for each in labelled if (each.molecule, each.role, each.temperature) == wanted)
+        each = next(
+            each for each in labelled if (each.portion.molecule, each.portion.role, each.portion.temperature) == wanted
+        )
         k = int(np.argmin(np.abs(each.energies - each.energies.mean())))
         atoms = Atoms(numbers=each.numbers, positions=each.positions[k])
         atoms.info["name"] = molecule.name
-        atoms.info["origin"] = f"{recipe.teacher} Langevin dynamics at {each.temperature:g} K, frame {k}"
+        atoms.info["origin"] = f"{recipe.teacher} Langevin dynamics at {each.portion.temperature:g} K, frame {k}"
         frames[molecule.name] = atoms
     return frames
 
@@ -147,75 +205,92 @@ def _single_thread() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
-def _file(cache: Path, trajectory: Trajectory) -> Path:
-    return cache / f"{trajectory.key}.npz"
+def _file(cache: Path, portion: Portion) -> Path:
+    return cache / f"{portion.key}.npz"
 
 
-def _label(trajectory: Trajectory, cache: Path) -> None:
-    frames = _integrate(trajectory)
-    with whole(_file(cache, trajectory)) as temporary, temporary.open("wb") as file:
-        np.savez(file, **frames)  # type: ignore[arg-type]  # its stub forbids any keyword
+def _label(portion: Portion, cache: Path) -> None:
+    atoms = _relaxed(portion)
+    rng = np.random.default_rng(int(hashlib.sha256(portion.key.encode()).hexdigest()[:8], 16))
+    rows = list(_integrated(portion, atoms, rng) if portion.method == LANGEVIN else _displaced(portion, atoms, rng))
+    shape = (len(rows), len(atoms), 3)
+    frames = {
+        "numbers": atoms.numbers,
+        "positions": np.array([each[0] for each in rows]).reshape(shape),
+        "energies": np.array([each[1] for each in rows], dtype=float),
+        "forces": np.array([each[2] for each in rows]).reshape(shape),
+    }
+    with whole(_file(cache, portion)) as temporary, temporary.open("wb") as file:
+        np.savez(file, **frames)
 
 
-def _integrate(trajectory: Trajectory) -> dict[str, np.ndarray[Any, Any]]:
-    from ase import units  # noqa: PLC0415
-    from ase.md.langevin import Langevin  # noqa: PLC0415
+def _relaxed(portion: Portion) -> Any:
     from ase.optimize import BFGS  # noqa: PLC0415
 
-    seed = int(hashlib.sha256(trajectory.key.encode()).hexdigest()[:8], 16)
-    atoms = _start(trajectory)
-    atoms.calc = make_teacher(trajectory.teacher)
+    atoms = _start(portion)
+    atoms.calc = make_teacher(portion.teacher)
     BFGS(atoms, logfile=None).run(fmax=0.05, steps=200)
+    return atoms
+
+
+def _start(portion: Portion) -> Any:
+    seed = CONFORMER_SEEDS[portion.role] + len(CONFORMER_SEEDS) * portion.conformer
+    if portion.file is None:
+        return conformer(str(portion.smiles), seed)
+    from mdsuite.structures import read_structure  # noqa: PLC0415
+
+    atoms = read_structure(portion.file)
+    atoms.rattle(0.02, seed=seed)
+    return atoms
+
+
+def _integrated(portion: Portion, atoms: Any, rng: np.random.Generator) -> Rows:
+    from ase import units  # noqa: PLC0415
+    from ase.md.langevin import Langevin  # noqa: PLC0415
+
     dynamics = Langevin(
         atoms,
-        trajectory.timestep_fs * units.fs,
-        temperature_K=trajectory.temperature,
-        friction=trajectory.friction_per_fs / units.fs,
-        rng=np.random.RandomState(seed),
+        portion.timestep_fs * units.fs,
+        temperature_K=portion.temperature,
+        friction=portion.friction_per_fs / units.fs,
+        rng=np.random.RandomState(rng.integers(2**32)),
         fixcm=False,
     )
-    dynamics.run(trajectory.equilibration_steps)
-    rows = []
-    for _ in range(trajectory.steps // trajectory.every):
-        dynamics.run(trajectory.every)
-        rows.append((atoms.get_positions(), atoms.get_potential_energy(), atoms.get_forces()))
-    positions, energies, forces = (np.array(column) for column in zip(*rows, strict=True))
-    return {"numbers": atoms.numbers, "positions": positions, "energies": energies, "forces": forces}
+    dynamics.run(portion.equilibration_steps)
+    for _ in range(portion.frames):
+        dynamics.run(portion.every)
+        energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+        if not _finite(energy, forces):
+            return  # where it goes from here means nothing
+        yield atoms.get_positions(), energy, forces
 
 
-def _start(trajectory: Trajectory) -> Any:
-    if trajectory.file is not None:
-        from mdsuite.structures import read_structure  # noqa: PLC0415
+def _displaced(portion: Portion, atoms: Any, rng: np.random.Generator) -> Rows:
+    from ase.calculators.calculator import CalculatorError  # noqa: PLC0415
 
-        atoms = read_structure(trajectory.file)
-        atoms.rattle(0.02, seed=CONFORMER_SEEDS[trajectory.role])
-        return atoms
-    return _conformer(str(trajectory.smiles), CONFORMER_SEEDS[trajectory.role])
-
-
-def _conformer(smiles: str, seed: int) -> Any:
-    try:
-        from rdkit import Chem  # noqa: PLC0415
-        from rdkit.Chem import rdDistGeom  # noqa: PLC0415
-    except ImportError as error:
-        raise InputError(f"SMILES need the package rdkit; {EXTRA}") from error
-    from ase import Atoms  # noqa: PLC0415
-
-    molecule = Chem.MolFromSmiles(smiles)
-    if molecule is None:
-        raise InputError(f"{smiles!r} is not a SMILES string")
-    molecule = Chem.AddHs(molecule)
-    if rdDistGeom.EmbedMolecule(molecule, randomSeed=seed) != 0:
-        raise InputError(f"rdkit finds no conformer of {smiles!r}; give a file instead")
-    numbers = [atom.GetAtomicNum() for atom in molecule.GetAtoms()]
-    return Atoms(numbers=numbers, positions=molecule.GetConformer().GetPositions())
+    if portion.method == NORMAL_MODES:
+        displacements = from_normal_modes(atoms, portion.temperature, portion.frames, rng)
+    else:
+        displacements = randomly(atoms, portion.amplitude, portion.frames, rng)
+    relaxed = atoms.get_positions()
+    for displacement in displacements:
+        atoms.set_positions(relaxed + displacement)
+        try:
+            energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+        except CalculatorError:  # no label; counted as one that is missing
+            continue
+        if _finite(energy, forces):
+            yield atoms.get_positions(), energy, forces
 
 
-def _read(cache: Path, trajectory: Trajectory) -> Labelled:
-    with np.load(_file(cache, trajectory)) as arrays:
+def _finite(energy: float, forces: FloatArray) -> bool:
+    return bool(np.isfinite(energy) and np.isfinite(forces).all())
+
+
+def _read(cache: Path, portion: Portion) -> Labelled:
+    with np.load(_file(cache, portion)) as arrays:
         return Labelled(
-            molecule=trajectory.molecule,
-            role=trajectory.role,
-            temperature=trajectory.temperature,
+            portion=portion,
+            wanted=portion.frames,
             **{name: arrays[name] for name in ("numbers", "positions", "energies", "forces")},
         )

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mdsuite.files import whole
-from mdsuite.fitting.recipe import Recipe
+from mdsuite.fitting.recipe import Student, Training
 from mdsuite.fitting.sampling import Labelled
 from mdsuite_driver.models.neighbours import pairs_within
 from mdsuite_driver.models.painn import PaiNN, PaiNNConfig
@@ -58,44 +58,60 @@ class Epoch:
 
 
 def fit(
-    recipe: Recipe,
+    student: Student,
+    training: Training,
     train: Sequence[Labelled],
     validation: Sequence[Labelled],
     state: Path,
     told: Callable[[Epoch], None],
+    device: str = "cpu",
 ) -> tuple[PaiNN, list[Epoch]]:
-    """The network of the best validation epoch, and all epochs; goes on from the file `state` where it exists."""
-    torch.manual_seed(recipe.training.seed)
-    network = PaiNN(_config(recipe, train))
+    """The network of the best validation epoch, and all epochs; goes on from the file `state` where it exists.
+
+    On the CPU the weights depend on recipe and labels alone; a GPU adds up in an order of its own.
+    """
+    torch.manual_seed(training.seed)
+    network = PaiNN(_config(student, train))
     network.reference.copy_(_reference_energies(network.config.species, train))
-    fitting = Fitting(recipe, network, _items(network, train), _items(network, validation))
+    items = [item for each in train for item in items_of(network, each)]
+    checked = [item for each in validation for item in items_of(network, each)]
+    fitting = Fitting(training, network.to(device), items, checked)
     if state.exists():
-        fitting.load(torch.load(state, weights_only=True))
-    while fitting.epoch < recipe.training.epochs:
+        fitting.load(torch.load(state, weights_only=True, map_location=device))
+    while not fitting.over:
         told(fitting.advance())
         with whole(state) as temporary:
             torch.save(fitting.stored(), temporary)
     network.load_state_dict(fitting.best)
-    return network, fitting.history
+    return network.cpu(), fitting.history
 
 
 class Fitting:
     """A fit between two epochs."""
 
-    def __init__(self, recipe: Recipe, network: PaiNN, train: list[Item], validation: list[Item]) -> None:
-        self._recipe = recipe
+    def __init__(self, training: Training, network: PaiNN, train: list[Item], validation: list[Item]) -> None:
+        self._training = training
         self._network = network
         self._train = train
         self._validation = validation
         self._averaged = copy.deepcopy(network)
-        self._optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.training.learning_rate, weight_decay=1e-6)
+        self._optimiser = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=1e-6)
         self.epoch = 0
         self.history: list[Epoch] = []
         self.best: dict[str, Tensor] = network.state_dict()
 
+    @property
+    def over(self) -> bool:
+        """Whether all epochs are done, or none has been better for longer than the patience."""
+        if self.epoch >= self._training.epochs:
+            return True
+        forces = [each.force_rmse for each in self.history]
+        since = len(forces) - 1 - int(np.argmin(forces)) if forces else 0
+        return self._training.patience is not None and since >= self._training.patience
+
     def advance(self) -> Epoch:
         """One epoch."""
-        training = self._recipe.training
+        training = self._training
         # The order is drawn from the epoch's number, so that a resumed fit sees what an uninterrupted one sees.
         order = np.random.default_rng([training.seed, self.epoch]).permutation(len(self._train))
         n_batches = math.ceil(len(order) / training.batch_size)
@@ -103,7 +119,7 @@ class Fitting:
         for k in range(n_batches):
             self._set_learning_rate((self.epoch + k / n_batches) / training.epochs)
             chosen = order[k * training.batch_size : (k + 1) * training.batch_size]
-            losses.append(self._step(collate([self._train[n] for n in chosen])))
+            losses.append(self._step(collate([self._train[n] for n in chosen], self._device)))
         energy_rmse, force_rmse = errors(self._averaged, self._validation)
         self.epoch += 1
         ended = Epoch(number=self.epoch, loss=float(np.mean(losses)), energy_rmse=energy_rmse, force_rmse=force_rmse)
@@ -135,14 +151,18 @@ class Fitting:
             for number, loss, energy, force in stored["history"]
         ]
 
+    @property
+    def _device(self) -> torch.device:
+        return self._network.reference.device
+
     def _set_learning_rate(self, progress: float) -> None:
         """A warm-up over the first hundredth, then half a cosine."""
         factor = min(1.0, progress / 0.01) * 0.5 * (1.0 + math.cos(math.pi * progress))
         for group in self._optimiser.param_groups:
-            group["lr"] = self._recipe.training.learning_rate * max(factor, 1e-3)
+            group["lr"] = self._training.learning_rate * max(factor, 1e-3)
 
     def _step(self, batch: Batch) -> float:
-        training = self._recipe.training
+        training = self._training
         energies, forces = predict(self._network, batch, create_graph=True)
         energy_loss = (((energies - batch.energies) / batch.n_atoms) ** 2).mean()
         loss = training.energy_weight * energy_loss + training.force_weight * ((forces - batch.forces) ** 2).mean()
@@ -156,8 +176,8 @@ class Fitting:
     @torch.no_grad()
     def _average(self) -> None:
         """An exponential moving average of the weights, younger at the beginning."""
-        steps = self.epoch * math.ceil(len(self._train) / self._recipe.training.batch_size)
-        decay = min(self._recipe.training.ema, (1.0 + steps) / (10.0 + steps))
+        steps = self.epoch * math.ceil(len(self._train) / self._training.batch_size)
+        decay = min(self._training.ema, (1.0 + steps) / (10.0 + steps))
         for averaged, current in zip(self._averaged.parameters(), self._network.parameters(), strict=True):
             averaged.lerp_(current, 1.0 - decay)
 
@@ -182,32 +202,32 @@ def residuals(network: PaiNN, items: Sequence[Item]) -> tuple[np.ndarray[Any, An
     """Predicted less labelled energies (n_frames,), eV per atom, and force components (all in one row), eV/Å."""
     energy, force = [], []
     for k in range(0, len(items), 100):
-        batch = collate(items[k : k + 100])
+        batch = collate(items[k : k + 100], network.reference.device)
         energies, forces = predict(network, batch, create_graph=False)
-        energy.append(((energies - batch.energies) / batch.n_atoms).detach().numpy())
-        force.append((forces - batch.forces).detach().numpy().ravel())
+        energy.append(((energies - batch.energies) / batch.n_atoms).detach().cpu().numpy())
+        force.append((forces - batch.forces).detach().cpu().numpy().ravel())
     return np.concatenate(energy), np.concatenate(force)
 
 
-def collate(items: Sequence[Item]) -> Batch:
+def collate(items: Sequence[Item], device: torch.device) -> Batch:
     """Frames side by side, their pairs renumbered."""
     counts = torch.tensor([len(item.numbers) for item in items])
     offsets = torch.cumsum(counts, 0) - counts
     return Batch(
-        numbers=torch.cat([item.numbers for item in items]),
-        molecule=torch.repeat_interleave(torch.arange(len(items)), counts),
-        n_atoms=counts,
-        i=torch.cat([item.i + offset for item, offset in zip(items, offsets, strict=True)]),
-        j=torch.cat([item.j + offset for item, offset in zip(items, offsets, strict=True)]),
-        vectors=torch.cat([item.vectors for item in items]),
-        energies=torch.tensor([item.energy for item in items]),
-        forces=torch.cat([item.forces for item in items]),
+        numbers=torch.cat([item.numbers for item in items]).to(device),
+        molecule=torch.repeat_interleave(torch.arange(len(items)), counts).to(device),
+        n_atoms=counts.to(device),
+        i=torch.cat([item.i + offset for item, offset in zip(items, offsets, strict=True)]).to(device),
+        j=torch.cat([item.j + offset for item, offset in zip(items, offsets, strict=True)]).to(device),
+        vectors=torch.cat([item.vectors for item in items]).to(device),
+        energies=torch.tensor([item.energy for item in items]).to(device),
+        forces=torch.cat([item.forces for item in items]).to(device),
     )
 
 
-def _config(recipe: Recipe, train: Sequence[Labelled]) -> PaiNNConfig:
+def _config(student: Student, train: Sequence[Labelled]) -> PaiNNConfig:
     species = sorted({int(z) for each in train for z in each.numbers})
-    return PaiNNConfig(species=tuple(species), **recipe.network.model_dump())
+    return PaiNNConfig(species=tuple(species), **student.model_dump(exclude={"name"}))
 
 
 def _reference_energies(species: Sequence[int], train: Sequence[Labelled]) -> Tensor:
@@ -217,12 +237,8 @@ def _reference_energies(species: Sequence[int], train: Sequence[Labelled]) -> Te
     return torch.as_tensor(np.linalg.lstsq(counts, means, rcond=None)[0])
 
 
-def _items(network: PaiNN, labelled: Sequence[Labelled]) -> list[Item]:
-    return [item for each in labelled for item in items_of(network, each)]
-
-
 def items_of(network: PaiNN, labelled: Labelled) -> Iterator[Item]:
-    """The frames of one trajectory in the network's precision."""
+    """The frames of one portion in the network's precision."""
     numbers = torch.as_tensor(labelled.numbers)
     reference = float(network.reference_energies(numbers).sum())
     for positions, energy, forces in zip(labelled.positions, labelled.energies, labelled.forces, strict=True):

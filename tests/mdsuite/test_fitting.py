@@ -9,19 +9,22 @@ import numpy as np
 import pytest
 import torch
 from ase.build import molecule
+from ase.calculators.emt import EMT
+from ase.optimize import BFGS
 from click.testing import CliRunner
 
 from mdsuite.cli import main
+from mdsuite.constants import BOLTZMANN
 from mdsuite.errors import InputError
 from mdsuite.fitting import train
+from mdsuite.fitting.displacement import from_normal_modes
 from mdsuite.fitting.distill import distill
 from mdsuite.fitting.recipe import read_recipe
-from mdsuite.fitting.sampling import HELD_OUT, TRAIN, sample, trajectories
+from mdsuite.fitting.sampling import HELD_OUT, TRAIN, portions, sample
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import Configuration
 
 RECIPE = """
-name = "tiny"
 teacher = "{teacher}"
 [[molecules]]
 name = "ethane"
@@ -34,7 +37,8 @@ held_out_steps = 20
 every = 2
 equilibration_steps = 20
 timestep_fs = 0.5
-[network]
+[[students]]
+name = "tiny"
 hidden = 8
 n_interactions = 2
 n_rbf = 6
@@ -81,14 +85,14 @@ def test_training_lowers_the_loss(distilled):
     recipe = read_recipe(distilled[0])
     labelled = sample(recipe, distilled[1] / "labels", 1)
     epochs: list[train.Epoch] = []
-    parts = [[each for each in labelled if each.role == role] for role in (TRAIN, HELD_OUT)]
-    train.fit(recipe, *parts, distilled[1] / "other-state.pt", epochs.append)
+    parts = [[each for each in labelled if each.portion.role == role] for role in (TRAIN, HELD_OUT)]
+    train.fit(recipe.students[0], recipe.training, *parts, distilled[1] / "other-state.pt", epochs.append)
     assert epochs[-1].loss < 0.8 * epochs[0].loss
 
 
 def test_errors_snapshots_and_a_plot_are_written_beside_the_weights(distilled):
     written = {path.name for path in distilled[1].rglob("*") if path.is_file()}
-    assert {"tiny.pt", "tiny.md", "training.json", "training.png", "ethane.extxyz"} <= written
+    assert {"tiny.pt", "tiny.md", "tiny.json", "tiny-training.png", "ethane.extxyz"} <= written
 
 
 def test_the_same_recipe_gives_the_same_weights(distilled, tmp_path: Path):
@@ -102,14 +106,14 @@ class Killed(BaseException):
 
 def test_a_training_that_was_killed_goes_on_to_the_same_weights(distilled, tmp_path: Path):
     def kill_in_the_fourth_epoch(line: str) -> None:
-        if line.startswith("epoch 4/"):
+        if line.startswith("tiny, epoch 4/"):
             raise Killed
 
     with pytest.raises(Killed):
         distill(distilled[0], tmp_path, 1, kill_in_the_fourth_epoch)
     lines: list[str] = []
     distill(distilled[0], tmp_path, 1, lines.append)
-    assert [line for line in lines if line.startswith("epoch 1/")] == []
+    assert [line for line in lines if line.startswith("tiny, epoch 1/")] == []
     assert same(weights(tmp_path), weights(distilled[1]))
 
 
@@ -133,21 +137,21 @@ def test_a_teacher_whose_code_changed_labels_anew(tmp_path: Path):
     code = tmp_path / "teacher.py"
     code.write_text("from ase.calculators.emt import EMT")
     recipe = read_recipe(write_recipe(tmp_path, teacher=f"ase:{code}:EMT"))
-    before = {each.key for each in trajectories(recipe)}
+    before = {each.key for each in portions(recipe)}
     code.write_text("from ase.calculators.emt import EMT  # another line")
-    assert not before & {each.key for each in trajectories(recipe)}
+    assert not before & {each.key for each in portions(recipe)}
 
 
 def test_every_labelled_trajectory_is_told(tmp_path: Path):
     recipe = read_recipe(write_recipe(tmp_path))
     lines: list[str] = []
     sample(recipe, tmp_path / "labels", 1, lines.append)
-    assert lines[-1] == "labelled 6 of 6 trajectories"
+    assert lines[-1] == "labelled 6 of 6 portions"
 
 
 def test_held_out_frames_come_from_trajectories_of_their_own(distilled):
     keys = {
-        role: {each.key for each in trajectories(read_recipe(distilled[0])) if each.role == role}
+        role: {each.key for each in portions(read_recipe(distilled[0])) if each.role == role}
         for role in (TRAIN, HELD_OUT)
     }
     assert not keys[TRAIN] & keys[HELD_OUT]
@@ -159,10 +163,16 @@ def test_held_out_frames_come_from_trajectories_of_their_own(distilled):
         ("epochs = 6", "epoch = 6", "training.epoch"),
         ("steps = 60", "steps = 0", "greater than or equal to 1"),
         ('name = "ethane"', 'name = "ethane"\nsmiles = "CC"', "either smiles or file"),
-        ("[network]", "[network", "not a recipe"),
+        ("[sampling]", "[sampling", "not a recipe"),
         ("hidden = 8", "hidden = 1", "greater than or equal to 2"),
         ("emt:EMT", "emt:EMTT", "has no 'EMTT'"),
         ("calculators.emt", "calculators.nosuch", "nosuch"),
+        ("snapshot = true", "unseen = true", "none to train on"),
+        (
+            'name = "tiny"',
+            'name = "tiny"\nhidden = 8\nn_interactions = 1\nn_rbf = 6\n[[students]]\nname = "tiny"',
+            "two students",
+        ),
     ],
 )
 def test_a_recipe_with_a_mistake_is_refused(tmp_path: Path, before: str, after: str, said: str):
@@ -181,6 +191,89 @@ def test_a_teacher_without_its_package_says_what_to_install(monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "tblite.ase", None)
     with pytest.raises(InputError, match=r"pip install 'mdsuite\[distill\]'"):
         make_teacher("gfn2-xtb")
+
+
+NAN_TEACHER = """
+import numpy as np
+from ase.calculators.emt import EMT
+
+class Gaps(EMT):
+    calls = 0
+
+    def __init__(self, every):
+        super().__init__()
+        self.every = every
+
+    def calculate(self, *args, **kwargs):
+        super().calculate(*args, **kwargs)
+        Gaps.calls += 1
+        if Gaps.calls % self.every == 0:
+            self.results["forces"] = np.nan * self.results["forces"]
+"""
+DISPLACED = "[sampling.random]\namplitude_A = 0.05\nframes = 200\n[[students]]"
+
+
+def test_frames_without_a_label_are_dropped_and_counted(tmp_path: Path):
+    lines = sampled_with_gaps(tmp_path, every=150)
+    assert [line for line in lines if line.startswith("1 of 208 frames dropped")]
+
+
+def test_too_many_frames_without_a_label_are_refused(tmp_path: Path):
+    with pytest.raises(InputError, match=r"for \d+ of 208 frames, most of them of ethane"):
+        sampled_with_gaps(tmp_path, every=40)
+
+
+def sampled_with_gaps(folder: Path, *, every: int) -> list[str]:
+    """What is said where one answer in so many has no forces, of displaced frames mostly."""
+    (folder / "gaps.py").write_text(NAN_TEACHER)
+    recipe = write_recipe(folder, teacher=f"ase:{folder / 'gaps.py'}:Gaps?every={every}")
+    text = recipe.read_text().replace("[[students]]", DISPLACED).replace("[100.0, 300.0]", "[300.0]")
+    text = text.replace("steps = 60", "steps = 8").replace("held_out_steps = 20", "held_out_steps = 4")
+    recipe.write_text(text.replace("equilibration_steps = 20", "equilibration_steps = 0"))
+    lines: list[str] = []
+    sample(read_recipe(recipe), folder / "labels", 1, lines.append)
+    return lines
+
+
+def test_normal_modes_have_the_energy_of_their_temperature():
+    atoms = molecule("C2H6")
+    atoms.calc = EMT()
+    BFGS(atoms, logfile=None).run(fmax=0.001)
+    relaxed, energy = atoms.get_positions(), atoms.get_potential_energy()
+    displacements = from_normal_modes(atoms, 10.0, 200, np.random.default_rng(0))
+    weighted = (displacements * np.sqrt(atoms.get_masses())[:, None]).reshape(200, -1)
+    n_modes = np.linalg.matrix_rank(weighted, tol=1e-6)
+    excess = []
+    for displacement in displacements:
+        atoms.set_positions(relaxed + displacement)
+        excess.append(atoms.get_potential_energy() - energy)
+    assert n_modes >= 10
+    assert np.mean(excess) == pytest.approx(0.5 * n_modes * BOLTZMANN * 10.0, rel=0.1)
+
+
+def test_a_molecule_that_is_not_to_be_seen_is_held_out_alone(tmp_path: Path):
+    recipe = write_recipe(tmp_path)
+    recipe.write_text(recipe.read_text() + '[[molecules]]\nname = "water"\nsmiles = "O"\nunseen = true\n')
+    roles = {each.role for each in portions(read_recipe(recipe)) if each.molecule == "water"}
+    assert roles == {HELD_OUT}
+
+
+def test_a_fit_ends_when_its_patience_is_over(distilled, tmp_path: Path):
+    recipe = read_recipe(distilled[0])
+    labelled = sample(recipe, distilled[1] / "labels", 1)
+    parts = [[each for each in labelled if each.portion.role == role] for role in (TRAIN, HELD_OUT)]
+    patient = recipe.training.model_copy(update={"learning_rate": 1e-12, "patience": 2, "epochs": 50, "ema": 0.0})
+    epochs: list[train.Epoch] = []
+    train.fit(recipe.students[0], patient, *parts, tmp_path / "state.pt", epochs.append)
+    forces = [each.force_rmse for each in epochs]
+    assert len(epochs) == forces.index(min(forces)) + 3 < 50
+
+
+def test_a_student_and_a_device_that_are_not_there_are_refused(tmp_path: Path):
+    recipe = write_recipe(tmp_path)
+    for flags, said in ((["--student", "huge"], "it has tiny"), (["--device", "cuda:99"], "torch cannot use it")):
+        refused = CliRunner().invoke(main, ["distill", str(recipe), "--output", str(tmp_path / "out"), *flags])
+        assert (refused.exit_code, said in refused.output) == (2, True), refused.output
 
 
 def test_gfn2_labels_a_molecule_that_rdkit_builds(tmp_path: Path):

@@ -1,0 +1,70 @@
+"""A student's errors on frames that it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mdsuite.fitting.sampling import Labelled
+from mdsuite_driver.models.painn import PaiNN
+
+SEEN, UNSEEN = "all that were trained on", "all that were not trained on"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracy:
+    """Errors on held-out frames of a molecule, or of several, at one temperature.
+
+    energy_mae : meV/atom
+    force_mae, force_rmse : meV/Å, by component
+    force_r2 : coefficient of determination by component
+    """
+
+    molecule: str
+    unseen: bool
+    temperature: float
+    n_frames: int
+    energy_mae: float
+    force_mae: float
+    force_rmse: float
+    force_r2: float
+
+
+def accuracies(network: PaiNN, held_out: Sequence[Labelled]) -> list[Accuracy]:
+    """By molecule and temperature, and by temperature over all molecules that were trained on and that were not."""
+    temperatures = sorted({each.portion.temperature for each in held_out})
+    molecules = dict.fromkeys((each.portion.molecule, each.portion.unseen) for each in held_out)
+    rows = []
+    for molecule, unseen in molecules:
+        of = [each for each in held_out if each.portion.molecule == molecule]
+        rows += list(_by_temperature(network, of, molecule, temperatures, unseen=unseen))
+    for name, unseen in ((SEEN, False), (UNSEEN, True)):
+        of = [each for each in held_out if each.portion.unseen == unseen]
+        rows += list(_by_temperature(network, of, name, temperatures, unseen=unseen))
+    return rows
+
+
+def _by_temperature(
+    network: PaiNN, labelled: Sequence[Labelled], name: str, temperatures: Sequence[float], *, unseen: bool
+) -> Iterator[Accuracy]:
+    from mdsuite.fitting.train import items_of, residuals  # noqa: PLC0415  torch takes seconds
+
+    for temperature in temperatures:
+        of = [each for each in labelled if each.portion.temperature == temperature and len(each.energies)]
+        if not of:
+            continue
+        items = [item for each in of for item in items_of(network, each)]
+        energy, force = residuals(network, items)
+        labels = np.concatenate([each.forces.ravel() for each in of])
+        yield Accuracy(
+            molecule=name,
+            unseen=unseen,
+            temperature=temperature,
+            n_frames=len(items),
+            energy_mae=1e3 * float(np.abs(energy).mean()),
+            force_mae=1e3 * float(np.abs(force).mean()),
+            force_rmse=1e3 * float(np.sqrt((force**2).mean())),
+            force_r2=1.0 - float((force**2).mean() / labels.var()),
+        )
