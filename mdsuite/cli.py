@@ -22,6 +22,7 @@ from mdsuite.execution.stop import Stop
 
 STOPPED = 75
 BAD_INPUT = 2
+NOT_RUN = 3
 AGREE_FRAME_STEPS = 10
 MARGIN = 10.0  # s, before a deadline: for the next chunk, and for everybody to go
 
@@ -285,6 +286,41 @@ def run_one(folder: Path, deadline: float | None) -> None:
 
 
 @main.command()
+@click.argument("model")
+@click.option(
+    "--reference", "references", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="Frames."
+)
+@click.option("--teacher", metavar="CALC", help="Who labels the structures: gfn2-xtb or ase:MODULE_OR_FILE.py:FACTORY.")
+@click.option("--structure", "structures", multiple=True, metavar="S", help="Frames that the teacher labels.")
+@click.option("--seed", type=int, default=0, help="Of the bootstrap.")
+@click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of the model.")
+@click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("mdsuite-forces"), help="Folder for everything."
+)
+def forces(
+    model: str, references: Sequence[Path], teacher: str | None, structures: Sequence[str], output: Path, **flags: Any
+) -> None:
+    """Compare MODEL's forces with those of a reference; no approval for dynamics follows from it.
+
+    \b
+    mdsuite forces student.pt --reference held-out.extxyz
+    mdsuite forces student.pt --teacher gfn2-xtb --structure frames.extxyz
+
+    Exit codes: 0 compared, 2 bad input, 3 some frames have no answer.
+    """  # noqa: D301  \b is click's
+    with _stoppable(None):
+        try:
+            code = _forces(model, references, teacher, structures, output, **flags)
+        except (InputError, OSError) as error:
+            click.echo(f"mdsuite: {error}", err=True)
+            code = BAD_INPUT
+        except KeyboardInterrupt:
+            code = STOPPED
+    sys.exit(code)
+
+
+@main.command()
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE.toml")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="For labels, weights and errors.")
 @click.option("--student", "students", multiple=True, metavar="NAME", help="One of the recipe's; may be repeated.")
@@ -343,6 +379,38 @@ def _check(
         examination = examine(subject, given, criteria, output, seed=seed, told=status.update)
     print_examination(console, examination, write_check_report(examination, output))
     return exit_code(examination.verdict)
+
+
+def _forces(
+    model: str,
+    references: Sequence[Path],
+    teacher: str | None,
+    structures: Sequence[str],
+    output: Path,
+    *,
+    seed: int,
+    threads: int,
+    trust: bool,
+) -> int:
+    from rich.console import Console  # noqa: PLC0415
+
+    from mdsuite.forces.evaluate import evaluate  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.forces.reference import labelled_by, read_references  # noqa: PLC0415
+    from mdsuite.forces.report import write_forces_report  # noqa: PLC0415
+    from mdsuite.plan import served_source  # noqa: PLC0415
+    from mdsuite.progress import print_forces  # noqa: PLC0415
+
+    if bool(references) == bool(teacher) or bool(structures) != bool(teacher):
+        raise InputError("wanted either --reference FILE with forces, or --teacher CALC with --structure S to label")
+    console = Console()
+    source, card = served_source(model, trust=trust)
+    output.mkdir(parents=True, exist_ok=True)
+    with console.status("reading the reference" if references else f"labelling with {teacher}") as status:
+        known = read_references(references) if references else labelled_by(str(teacher), structures)
+        log = output / "driver.log"
+        report = evaluate(source, card, known, log, trust=trust, threads=threads, seed=seed, told=status.update)
+    print_forces(console, report, write_forces_report(report, output))
+    return NOT_RUN if report.unanswered else 0
 
 
 def _selftest(only: Sequence[str], output: Path, jobs: int, stop: Stop, *, all_hosts: bool, runs: bool) -> int:

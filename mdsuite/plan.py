@@ -87,10 +87,15 @@ def read_structures(campaign: Campaign) -> list[Structure]:
 def served_sources(campaign: Campaign) -> Iterator[tuple[str, ModelCard]]:
     """Source and card of every model; raises InputError for one that mdsuite cannot serve by itself."""
     for source in campaign.models:
-        located = _located(source, foreign=campaign.coupling.accept_foreign)
-        if located.startswith((native.PREFIX, FOREIGN)):
-            raise InputError(f"{source} answers within an engine only; a relaxation needs a model that mdsuite loads")
-        yield located, _model(located, trust=campaign.trust)[0]
+        yield served_source(source, trust=campaign.trust, foreign=campaign.coupling.accept_foreign)
+
+
+def served_source(source: str, *, trust: bool, foreign: bool = False) -> tuple[str, ModelCard]:
+    """A model as its driver is given it, and its card; raises InputError as `served_sources`."""
+    located = _located(source, foreign=foreign)
+    if located.startswith((native.PREFIX, FOREIGN)):
+        raise InputError(f"{source} answers within an engine only; wanted is a model that mdsuite loads")
+    return located, _model(located, trust=trust)[0]
 
 
 def make_plan(

@@ -16,6 +16,9 @@ from mdsuite.assessed import AssessedRun, Assessment
 from mdsuite.examination import Examination
 from mdsuite.execution.local import Advance, Show
 from mdsuite.execution.supervise import Outcome, Status
+from mdsuite.forces.evaluate import ForceReport
+from mdsuite.forces.report import LABELS as FORCE_LABELS
+from mdsuite.forces.report import force_quantity
 from mdsuite.judgement.judge import Outcome as Judgement
 from mdsuite.judgement.judge import verdict
 from mdsuite.plan import Plan
@@ -147,6 +150,24 @@ def print_examination(console: Console, examination: Examination, report: Path) 
         console.print(f"\n{cause.name}: {cause.sentence}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"\nverdict: [bold {COLOURS[examination.verdict]}]{examination.verdict}[/]")
     console.print(f"report:  {report}", soft_wrap=True, highlight=False)
+
+
+def print_forces(console: Console, forces: ForceReport, report: Path) -> None:
+    """What was measured over all frames, in numbers and in words, and where the report is."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("over all frames", "value [95 % interval]"):
+        table.add_column(column)
+    for each in forces.measurements:
+        if not each.subject:
+            table.add_row(Text(FORCE_LABELS[each.name]), Text(force_quantity(each)))
+    console.print(f"{len(forces.compared)} frames compared", highlight=False)
+    console.print(table)
+    for reading in forces.readings:
+        words = f"{FORCE_LABELS[reading.measurement.name]}: {reading.band.says}"
+        console.print(words, markup=False, highlight=False, soft_wrap=True)
+    if forces.unanswered:
+        console.print(f"{len(forces.unanswered)} frames not answered by the model: {forces.unanswered[0].reason}")
+    console.print(f"\nno approval for dynamics follows from forces alone\nreport:  {report}", soft_wrap=True)
 
 
 def _print_verdict(console: Console, assessment: Assessment, report: Path) -> None:

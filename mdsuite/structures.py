@@ -39,6 +39,16 @@ def read_structure(source: str) -> Any:  # ase is untyped
     return frames[0]
 
 
+def frames_of(source: str | Path) -> list[Any]:
+    """Every ase.Atoms of a bundled structure, a file, or FILE@INDEX; raises InputError for what cannot be read."""
+    path, at, index = str(source).partition("@")
+    file = bundled_structures().get(str(source), Path(path))
+    if not file.is_file():
+        bundled = ", ".join(bundled_structures())
+        raise InputError(f"wanted a file of frames, but there is no {file}; bundled structures are {bundled}")
+    return _frames(file, index if at else ":")
+
+
 def read_frames_of(file: Path) -> list[Any]:
     """Every ase.Atoms of a file; raises InputError for what cannot be read."""
     if not file.is_file():

@@ -32,6 +32,9 @@ AMBIGUOUS = (0.5, 2.0)
 CLOSE = 1e-3
 """Relative; the constants that programs use for one unit differ by less, and the units by far more."""
 
+NEAR = 0.03
+"""Relative; forces of a good model lie so far from a reference's on the average, and units farther from one another."""
+
 KNOWN = 5e-3
 """Relative half width of an interval, up to which a number is known well enough to be compared."""
 
@@ -44,6 +47,15 @@ def mixed_units(factor: Measurement) -> str | None:
     if any(math.isclose(factor.value, other, rel_tol=CLOSE) for other in AMBIGUOUS):
         return None
     return next((said for said, ratio in _ratios() if math.isclose(factor.value, ratio, rel_tol=CLOSE)), None)
+
+
+def unit_of_forces(ratio: float) -> str | None:
+    """What forces are in that are so many times those in eV/Å; None where they are in eV/Å or in nothing known."""
+    units = {
+        f"{energy}/{length}": LENGTHS[length] / of for energy, of in ENERGIES.items() for length in ("Å", "Bohr", "nm")
+    }
+    units.pop("eV/Å")
+    return next((unit for unit, times in units.items() if math.isclose(ratio, times, rel_tol=NEAR)), None)
 
 
 def _ratios() -> Iterator[tuple[str, float]]:

@@ -1,0 +1,1 @@
+"""A model's forces beside those of a reference."""
