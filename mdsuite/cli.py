@@ -321,6 +321,39 @@ def forces(
 
 
 @main.command()
+@click.argument("model")
+@click.option(
+    "--to", "target", type=click.Choice(["torchscript", "pt2", "onnx"]), required=True, help="onnx: energies."
+)
+@click.option("--weights", type=click.Choice(["float16", "bfloat16", "int8"]), help="What they are stored in.")
+@click.option("--check/--no-check", default=True, help="Static checks of model and export beside each other.")
+@click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("mdsuite-export"), help="Folder for everything."
+)
+def export(model: str, target: str, weights: str | None, output: Path, *, check: bool, trust: bool) -> None:
+    """Write MODEL as one file without its Python code, kept only if it answers as the model does.
+
+    TorchScript and .pt2 give energies, forces and virials; ONNX gives energies.
+
+    \b
+    mdsuite export painn-tiny --to pt2 --output deployed
+    mdsuite run --model deployed/painn-tiny.pt2 --trust --structure start.extxyz
+
+    Exit codes: 0 written, 1 its answers are not the model's, 2 bad input.
+    """  # noqa: D301  \b is click's
+    with _stoppable(None):
+        try:
+            code = _export(model, target, weights or "", output, check=check, trust=trust)
+        except (InputError, OSError) as error:
+            click.echo(f"mdsuite: {error}", err=True)
+            code = BAD_INPUT
+        except KeyboardInterrupt:
+            code = STOPPED
+    sys.exit(code)
+
+
+@main.command()
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE.toml")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="For labels, weights and errors.")
 @click.option("--student", "students", multiple=True, metavar="NAME", help="One of the recipe's; may be repeated.")
@@ -411,6 +444,30 @@ def _forces(
         report = evaluate(source, card, known, log, trust=trust, threads=threads, seed=seed, told=status.update)
     print_forces(console, report, write_forces_report(report, output))
     return NOT_RUN if report.unanswered else 0
+
+
+def _export(model: str, target: str, weights: str, output: Path, *, check: bool, trust: bool) -> int:
+    from rich.console import Console  # noqa: PLC0415
+
+    from mdsuite.exporting.checks import checked_beside  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.exporting.export import ExportError, export  # noqa: PLC0415
+    from mdsuite.exporting.report import Checked, write_export_report  # noqa: PLC0415
+    from mdsuite.plan import served_source  # noqa: PLC0415
+    from mdsuite.progress import print_export  # noqa: PLC0415
+
+    console = Console()
+    source, _ = served_source(model, trust=trust)
+    with console.status("loading") as status:
+        try:
+            exported = export(source, target, weights, output, trust=trust, told=status.update)
+        except ExportError as error:
+            click.echo(f"mdsuite: {error}", err=True)
+            return 1
+        checked = Checked(reason="as was asked for")
+        if check:
+            checked = checked_beside(source, exported, output / "static", trust=trust, told=status.update)
+    print_export(console, exported, checked, write_export_report(exported, checked, output))
+    return 0
 
 
 def _selftest(only: Sequence[str], output: Path, jobs: int, stop: Stop, *, all_hosts: bool, runs: bool) -> int:

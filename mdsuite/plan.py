@@ -174,7 +174,9 @@ def _require_matched(kinds: Sequence[EngineKind], campaign: Campaign) -> None:
 
 
 def require_supported(card: ModelCard, atoms: Any, name: str) -> None:
-    """Raise InputError where a model was not made for a structure: elements, periodicity, thin cells."""
+    """Raise InputError where a model was not made for a structure: no forces, elements, periodicity, thin cells."""
+    if not card.forces:
+        raise InputError(f"{card.name} ({card.kind}) gives energies and no forces; serve it as .pt2 or TorchScript")
     if card.species is not None:
         unknown = sorted(set(atoms.numbers.tolist()) - set(card.species))
         if unknown:

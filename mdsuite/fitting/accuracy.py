@@ -49,7 +49,8 @@ def accuracies(network: PaiNN, held_out: Sequence[Labelled]) -> list[Accuracy]:
 def _by_temperature(
     network: PaiNN, labelled: Sequence[Labelled], name: str, temperatures: Sequence[float], *, unseen: bool
 ) -> Iterator[Accuracy]:
-    from mdsuite.fitting.train import items_of, residuals  # noqa: PLC0415  torch takes seconds
+    from mdsuite.fitting.batch import items_of  # noqa: PLC0415  torch takes seconds
+    from mdsuite.fitting.train import residuals  # noqa: PLC0415  torch takes seconds
 
     for temperature in temperatures:
         of = [each for each in labelled if each.portion.temperature == temperature and len(each.energies)]

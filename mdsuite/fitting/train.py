@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,37 +14,11 @@ import torch
 from torch import Tensor
 
 from mdsuite.files import whole
+from mdsuite.fitting.batch import Batch, Item, collate, items_of
 from mdsuite.fitting.recipe import Student, Training
 from mdsuite.fitting.sampling import Labelled
-from mdsuite_driver.models.neighbours import pairs_within
+from mdsuite.fitting.step import Compiled, Step, eager, predict
 from mdsuite_driver.models.painn import PaiNN, PaiNNConfig
-from mdsuite_driver.models.protocol import Configuration
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Molecules side by side: `molecule` (n_atoms,) numbers them, `n_atoms` (n_molecules,) counts their atoms."""
-
-    numbers: Tensor
-    molecule: Tensor
-    n_atoms: Tensor
-    i: Tensor
-    j: Tensor
-    vectors: Tensor
-    energies: Tensor
-    forces: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One frame, with its pairs; energies without the elements' references."""
-
-    numbers: Tensor
-    i: Tensor
-    j: Tensor
-    vectors: Tensor
-    energy: float
-    forces: Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +70,7 @@ class Fitting:
         self._validation = validation
         self._averaged = copy.deepcopy(network)
         self._optimiser = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=1e-6)
+        self._step: Step = (Compiled if training.compile else eager)(network, training)
         self.epoch = 0
         self.history: list[Epoch] = []
         self.best: dict[str, Tensor] = network.state_dict()
@@ -119,7 +94,7 @@ class Fitting:
         for k in range(n_batches):
             self._set_learning_rate((self.epoch + k / n_batches) / training.epochs)
             chosen = order[k * training.batch_size : (k + 1) * training.batch_size]
-            losses.append(self._step(collate([self._train[n] for n in chosen], self._device)))
+            losses.append(self._take(collate([self._train[n] for n in chosen], self._device)))
         energy_rmse, force_rmse = errors(self._averaged, self._validation)
         self.epoch += 1
         ended = Epoch(number=self.epoch, loss=float(np.mean(losses)), energy_rmse=energy_rmse, force_rmse=force_rmse)
@@ -161,17 +136,15 @@ class Fitting:
         for group in self._optimiser.param_groups:
             group["lr"] = self._training.learning_rate * max(factor, 1e-3)
 
-    def _step(self, batch: Batch) -> float:
-        training = self._training
-        energies, forces = predict(self._network, batch, create_graph=True)
-        energy_loss = (((energies - batch.energies) / batch.n_atoms) ** 2).mean()
-        loss = training.energy_weight * energy_loss + training.force_weight * ((forces - batch.forces) ** 2).mean()
-        self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch's own
+    def _take(self, batch: Batch) -> float:
+        """A step of the optimiser."""
+        loss, gradients = self._step(batch)
+        for parameter, gradient in zip(self._network.parameters(), gradients, strict=True):
+            parameter.grad = gradient
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), 10.0)
         self._optimiser.step()
         self._average()
-        return float(loss.detach())
+        return float(loss)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -180,16 +153,6 @@ class Fitting:
         decay = min(self._training.ema, (1.0 + steps) / (10.0 + steps))
         for averaged, current in zip(self._averaged.parameters(), self._network.parameters(), strict=True):
             averaged.lerp_(current, 1.0 - decay)
-
-
-def predict(network: PaiNN, batch: Batch, *, create_graph: bool) -> tuple[Tensor, Tensor]:
-    """Energies (n_molecules,), eV, without references, and forces (n_atoms, 3), eV/Å."""
-    vectors = batch.vectors.requires_grad_()
-    atoms = network(batch.numbers, batch.i, batch.j, vectors)
-    energies = atoms.new_zeros(len(batch.n_atoms)).index_add(0, batch.molecule, atoms)
-    (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=create_graph)
-    forces = torch.zeros_like(batch.forces).index_add(0, batch.i, gradient).index_add(0, batch.j, -gradient)
-    return energies, forces
 
 
 def errors(network: PaiNN, items: Sequence[Item]) -> tuple[float, float]:
@@ -209,22 +172,6 @@ def residuals(network: PaiNN, items: Sequence[Item]) -> tuple[np.ndarray[Any, An
     return np.concatenate(energy), np.concatenate(force)
 
 
-def collate(items: Sequence[Item], device: torch.device) -> Batch:
-    """Frames side by side, their pairs renumbered."""
-    counts = torch.tensor([len(item.numbers) for item in items])
-    offsets = torch.cumsum(counts, 0) - counts
-    return Batch(
-        numbers=torch.cat([item.numbers for item in items]).to(device),
-        molecule=torch.repeat_interleave(torch.arange(len(items)), counts).to(device),
-        n_atoms=counts.to(device),
-        i=torch.cat([item.i + offset for item, offset in zip(items, offsets, strict=True)]).to(device),
-        j=torch.cat([item.j + offset for item, offset in zip(items, offsets, strict=True)]).to(device),
-        vectors=torch.cat([item.vectors for item in items]).to(device),
-        energies=torch.tensor([item.energy for item in items]).to(device),
-        forces=torch.cat([item.forces for item in items]).to(device),
-    )
-
-
 def _config(student: Student, train: Sequence[Labelled]) -> PaiNNConfig:
     species = sorted({int(z) for each in train for z in each.numbers})
     return PaiNNConfig(species=tuple(species), **student.model_dump(exclude={"name"}))
@@ -235,22 +182,3 @@ def _reference_energies(species: Sequence[int], train: Sequence[Labelled]) -> Te
     counts = np.array([[(each.numbers == z).sum() for z in species] for each in train], dtype=float)
     means = np.array([each.energies.mean() for each in train])
     return torch.as_tensor(np.linalg.lstsq(counts, means, rcond=None)[0])
-
-
-def items_of(network: PaiNN, labelled: Labelled) -> Iterator[Item]:
-    """The frames of one portion in the network's precision."""
-    numbers = torch.as_tensor(labelled.numbers)
-    reference = float(network.reference_energies(numbers).sum())
-    for positions, energy, forces in zip(labelled.positions, labelled.energies, labelled.forces, strict=True):
-        configuration = Configuration(
-            numbers=labelled.numbers, positions=positions, cell=np.eye(3), pbc=(False, False, False)
-        )
-        i, j, _ = pairs_within(configuration, network.config.cutoff)
-        yield Item(
-            numbers=numbers,
-            i=torch.as_tensor(i),
-            j=torch.as_tensor(j),
-            vectors=torch.as_tensor(positions[j] - positions[i], dtype=torch.float32),
-            energy=float(energy) - reference,
-            forces=torch.as_tensor(forces, dtype=torch.float32),
-        )

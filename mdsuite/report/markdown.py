@@ -142,6 +142,7 @@ def rendered(template: str, vocabulary: Mapping[str, object]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["zip"] = zip
     environment.globals.update(vocabulary)
     text = environment.get_template(template).render()
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"

@@ -30,6 +30,8 @@ def load(source: str, *, trust: bool = False) -> Model:
         return load_ase_calculator(source, trust=trust)
     path = resolve(source)
     name = source if source in bundled_models() else path.stem
+    if (suffix := _graph_kind(path)) is not None:
+        return _graph(suffix, name, path, trust=trust)
     checkpoint = _read(path, trust=trust)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return _loader(path, checkpoint)(name, checkpoint, sha256)
@@ -59,11 +61,26 @@ def resolve(source: str) -> Path:
     raise ModelError(f"wanted a model, but there is no file {source}; {hint}")
 
 
+def _graph_kind(path: Path) -> str | None:
+    """.onnx, .pt2 or .ts for a file that holds a graph, None for a checkpoint."""
+    if path.suffix in (".onnx", ".pt2"):
+        return path.suffix
+    return ".ts" if _is_torchscript(path) else None
+
+
+def _graph(kind: str, name: str, path: Path, *, trust: bool) -> Model:
+    from mdsuite_driver.models.exported import load_onnx, load_package, load_torchscript  # noqa: PLC0415
+
+    if kind == ".onnx":
+        return load_onnx(name, path)
+    if not trust:
+        raise ModelError(f"{path} holds code that would be run; if you trust its origin, say so with --trust")
+    return load_package(name, path) if kind == ".pt2" else load_torchscript(name, path)
+
+
 def _read(path: Path, *, trust: bool) -> Checkpoint:
     import torch  # noqa: PLC0415  takes seconds
 
-    if _is_torchscript(path):
-        raise ModelError(f"{path} is a TorchScript archive, which is not served; give a checkpoint")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=not trust)
     except pickle.UnpicklingError as error:

@@ -5,8 +5,6 @@ first two derivatives; vectors are mixed over channels and never over Cartesian 
 vectors are zero, and the last, whose vectors nobody reads, leave out the weights that could not matter.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,12 +52,14 @@ class _Message(nn.Module):
         self.node = nn.Sequential(nn.Linear(h, h), nn.SiLU(), nn.Linear(h, self._n_gates * h))
         self.filter = nn.Linear(config.n_rbf, self._n_gates * h)
 
-    def forward(self, s: Tensor, v: Tensor, edges: _Edges) -> tuple[Tensor, Tensor]:
-        gates = (self.node(s)[edges.j] * self.filter(edges.basis) * edges.envelope).chunk(self._n_gates, dim=-1)
-        vectors = gates[1][:, None] * edges.direction[:, :, None]
+    def forward(
+        self, s: Tensor, v: Tensor, i: Tensor, j: Tensor, basis: Tensor, envelope: Tensor, direction: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        gates = (self.node(s)[j] * self.filter(basis) * envelope).chunk(self._n_gates, dim=-1)
+        vectors = gates[1][:, None] * direction[:, :, None]
         if self._n_gates == 3:
-            vectors = vectors + gates[2][:, None] * v[edges.j]
-        return s.index_add(0, edges.i, gates[0]), v.index_add(0, edges.i, vectors)
+            vectors = vectors + gates[2][:, None] * v[j]
+        return s.index_add(0, i, gates[0]), v.index_add(0, i, vectors)
 
 
 class _Update(nn.Module):
@@ -67,41 +67,38 @@ class _Update(nn.Module):
         super().__init__()
         h = config.hidden
         self._n_gates = 2 if last else 3
+        self._epsilon = EPSILON
         self.mix = nn.Linear(h, 2 * h, bias=False)
         self.node = nn.Sequential(nn.Linear(2 * h, h), nn.SiLU(), nn.Linear(h, self._n_gates * h))
 
     def forward(self, s: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         u, w = self.mix(v).chunk(2, dim=-1)
-        norm = torch.sqrt((w * w).sum(dim=1) + EPSILON)
+        norm = torch.sqrt((w * w).sum(dim=1) + self._epsilon)
         gates = self.node(torch.cat([s, norm], dim=-1)).chunk(self._n_gates, dim=-1)
         s = s + gates[0] + gates[1] * (u * w).sum(dim=1)
         return s, v + gates[2][:, None] * u if self._n_gates == 3 else v
 
 
-@dataclass(frozen=True, slots=True)
-class _Edges:
-    """Ordered pairs: centre i, neighbour j, radial basis, envelope and unit vector from i to j."""
-
-    i: Tensor
-    j: Tensor
-    basis: Tensor
-    envelope: Tensor
-    direction: Tensor
-
-
 class PaiNN(nn.Module):
-    """Energies of atoms; `reference` holds an energy for each element, eV."""
+    """Energies of atoms; `reference` holds an energy for each element, eV.
+
+    What `forward` needs are tensors and plain numbers, so that TorchScript, torch.export and torch.compile take it.
+    """
 
     reference: Tensor
     index: Tensor
+    frequency: Tensor
 
     def __init__(self, config: PaiNNConfig) -> None:
         super().__init__()
         self.config = config
+        self._hidden, self._cutoff = config.hidden, float(config.cutoff)
         h, last = config.hidden, config.n_interactions - 1
         index = torch.full((HIGHEST_Z + 1,), -1)
         index[list(config.species)] = torch.arange(len(config.species))
         self.register_buffer("index", index, persistent=False)
+        order = torch.arange(1, config.n_rbf + 1, dtype=torch.float64)
+        self.register_buffer("frequency", torch.pi * order / self._cutoff, persistent=False)
         self.register_buffer("reference", torch.zeros(len(config.species), dtype=torch.float64))
         self.embedding = nn.Embedding(len(config.species), h)
         self.messages = nn.ModuleList(_Message(config, first=k == 0) for k in range(last + 1))
@@ -115,11 +112,13 @@ class PaiNN(nn.Module):
         i, j : (n_pairs,) int, ordered pairs within the cut-off
         vectors : (n_pairs, 3) float, Å, from i to j
         """
-        edges = self._edges(i, j, vectors)
+        r = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+        basis = torch.sin(self.frequency.to(r.dtype) * r) / r
+        damping, direction = envelope(r / self._cutoff), vectors / r
         s = self.embedding(self.index[numbers])
-        v = s.new_zeros(len(numbers), 3, self.config.hidden)
-        for message, update in zip(self.messages, self.updates, strict=True):
-            s, v = message(s, v, edges)
+        v = s.new_zeros(numbers.shape[0], 3, self._hidden)
+        for message, update in zip(self.messages, self.updates):  # noqa: B905  TorchScript knows no strict
+            s, v = message(s, v, i, j, basis, damping, direction)
             s, v = update(s, v)
         energies: Tensor = self.readout(s)[:, 0]
         return energies
@@ -127,13 +126,6 @@ class PaiNN(nn.Module):
     def reference_energies(self, numbers: Tensor) -> Tensor:
         """The elements' share of the energies (n_atoms,), eV, in float64."""
         return self.reference[self.index[numbers]]
-
-    def _edges(self, i: Tensor, j: Tensor, vectors: Tensor) -> _Edges:
-        r = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
-        x = r / self.config.cutoff
-        order = torch.arange(1, self.config.n_rbf + 1, device=r.device, dtype=r.dtype)
-        basis = torch.sin(torch.pi * order * x) / r
-        return _Edges(i, j, basis, envelope(x), vectors / r)
 
 
 def envelope(x: Tensor) -> Tensor:
@@ -153,6 +145,11 @@ class PaiNNModel:
     def card(self) -> ModelCard:
         """What is known of the model."""
         return self._card
+
+    @property
+    def network(self) -> PaiNN:
+        """The network itself, in float64, for those who export it."""
+        return self._network
 
     def evaluate(self, configuration: Configuration) -> Evaluation:
         """Energy, forces and virial from one differentiation by the vectors between pairs.

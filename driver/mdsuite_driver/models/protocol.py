@@ -55,6 +55,7 @@ class ModelCard:
     periodic : whether lattice vectors are used; a model without them refuses periodic configurations
     sha256 : of the weights as stored
     minimum_width : float, Å, perpendicular width below which a periodic cell is refused
+    forces : whether it gives forces; without them it drives no dynamics
     """
 
     name: str
@@ -67,6 +68,7 @@ class ModelCard:
     periodic: bool
     sha256: str
     minimum_width: float = 0.0
+    forces: bool = True
 
 
 DOUBLE = "float64"

@@ -1,0 +1,173 @@
+"""Models from files that hold a graph: TorchScript, AOTInductor packages (.pt2), and ONNX for energies."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mdsuite_driver.models.neighbours import pairs_within
+from mdsuite_driver.models.pairwise import require_known
+from mdsuite_driver.models.protocol import Configuration, Evaluation, FloatArray, IntArray, ModelCard, ModelError
+
+METADATA = "mdsuite.json"
+"""Name of the metadata in a TorchScript archive, and their key in the other formats."""
+
+Graph = Callable[[IntArray, IntArray, IntArray, FloatArray], tuple[float, FloatArray]]
+"""From numbers, i, j and vectors to the energy and its derivative by the vectors, as of `graph`."""
+
+EnergyGraph = Callable[[IntArray, IntArray, IntArray, FloatArray], float]
+
+
+def metadata_of(card: ModelCard) -> dict[str, Any]:
+    """What a file must say of its model, beside the graph."""
+    from mdsuite_driver.models.graph import FORMAT  # noqa: PLC0415  torch takes seconds
+
+    return {"format": FORMAT, "card": dataclasses.asdict(card)}
+
+
+class GraphModel:
+    """Energy, forces and virial from a graph."""
+
+    def __init__(self, graph: Graph, card: ModelCard) -> None:
+        self._graph = graph
+        self._card = card
+
+    @property
+    def card(self) -> ModelCard:
+        """What is known of the model."""
+        return self._card
+
+    def evaluate(self, configuration: Configuration) -> Evaluation:
+        """Energy, forces and virial; raises ModelError for elements that the model was not made for."""
+        i, j, vectors = _pairs(configuration, self._card)
+        energy, gradient = self._graph(configuration.numbers, i, j, vectors)
+        forces = np.zeros_like(configuration.positions)
+        np.add.at(forces, i, gradient)
+        np.subtract.at(forces, j, gradient)
+        virial = -vectors.T @ gradient
+        return Evaluation(energy=energy, forces=forces, virial=0.5 * (virial + virial.T))
+
+
+class EnergyModel:
+    """Energies from a graph that has no derivatives; it drives no dynamics."""
+
+    def __init__(self, graph: EnergyGraph, card: ModelCard) -> None:
+        self._graph = graph
+        self._card = card
+
+    @property
+    def card(self) -> ModelCard:
+        """What is known of the model."""
+        return self._card
+
+    def energy(self, configuration: Configuration) -> float:
+        """eV; raises ModelError for elements that the model was not made for."""
+        return self._graph(configuration.numbers, *_pairs(configuration, self._card))
+
+    def evaluate(self, configuration: Configuration) -> Evaluation:
+        """Raises ModelError: there are no forces."""
+        raise ModelError(f"{self._card.name} gives energies and no forces; serve the model as .pt2 or TorchScript")
+
+
+def _pairs(configuration: Configuration, card: ModelCard) -> tuple[IntArray, IntArray, FloatArray]:
+    require_known(configuration, card.species or (), card.name)
+    if any(configuration.pbc) and not card.periodic:
+        raise ModelError(f"{card.name} has no periodic boundaries; give a structure with pbc='F F F'")
+    i, j, translations = pairs_within(configuration, card.cutoff or 0.0)
+    return i, j, configuration.positions[j] - configuration.positions[i] + translations
+
+
+def load_torchscript(name: str, path: Path) -> GraphModel:
+    """A TorchScript archive of the signature of `graph`; raises ModelError for any other."""
+    import torch  # noqa: PLC0415  takes seconds
+
+    extra = {METADATA: ""}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript as a whole, which the file is in
+            module = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read as TorchScript: {_first_line(error)}") from error
+    card = _card(name, path, extra[METADATA], "TorchScript")
+    return GraphModel(graph_of(module, card.dtype), card)
+
+
+def load_package(name: str, path: Path) -> GraphModel:
+    """An AOTInductor package of the signature of `graph`; raises ModelError for any other."""
+    import torch._inductor  # noqa: PLC0415  takes seconds
+
+    try:
+        package = torch._inductor.aoti_load_package(str(path))
+        stored = package.get_metadata().get(METADATA, "")
+    except (RuntimeError, OSError, ValueError) as error:
+        raise ModelError(
+            f"{path} cannot be loaded as an AOTInductor package; it was made for one kind of machine and one version "
+            f"of torch (here {torch.__version__}): {_first_line(error)}"
+        ) from error
+    card = _card(name, path, stored, "AOTInductor package")
+    return GraphModel(graph_of(package, card.dtype), card)
+
+
+def load_onnx(name: str, path: Path) -> EnergyModel:
+    """An ONNX graph of an energy; raises ModelError for another signature, and where onnxruntime is missing."""
+    try:
+        import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415  not everybody has it
+    except ImportError as error:
+        raise ModelError(f"{path} needs the package onnxruntime: pip install 'mdsuite[onnx]'") from error
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own, which have no common base
+        raise ModelError(f"{path} cannot be read as ONNX: {_first_line(error)}") from error
+    stored = session.get_modelmeta().custom_metadata_map.get(METADATA, "")
+    card = dataclasses.replace(_card(name, path, stored, "ONNX"), forces=False)
+    names = [each.name for each in session.get_inputs()]
+
+    def energy(numbers: IntArray, i: IntArray, j: IntArray, vectors: FloatArray) -> float:
+        given = zip(names, (numbers, i, j, vectors.astype(card.dtype)), strict=True)
+        return float(session.run(None, dict(given))[0])
+
+    return EnergyModel(energy, card)
+
+
+def graph_of(function: Callable[..., Any], dtype: str) -> Graph:
+    """A function of tensors as one of arrays; it computes in a precision."""
+    import torch  # noqa: PLC0415
+
+    precision = getattr(torch, dtype)
+
+    def graph(numbers: IntArray, i: IntArray, j: IntArray, vectors: FloatArray) -> tuple[float, FloatArray]:
+        given = (torch.as_tensor(numbers), torch.as_tensor(i), torch.as_tensor(j), torch.as_tensor(vectors))
+        energy, gradient = function(*given[:3], given[3].to(precision))
+        return float(energy), gradient.double().numpy()
+
+    return graph
+
+
+def _card(name: str, path: Path, stored: str, kind: str) -> ModelCard:
+    """From the metadata of a file; raises ModelError for a file of another origin, whose signature is not known."""
+    from mdsuite_driver.models.graph import FORMAT  # noqa: PLC0415
+
+    try:
+        metadata: Mapping[str, Any] = json.loads(stored or "{}")
+        known = dict(metadata["card"]) if metadata["format"] == FORMAT else {}
+        species = known.pop("species")
+        card = ModelCard(**{**known, "species": None if species is None else tuple(species)})
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path} does not say what its inputs are: wanted the metadata {METADATA} with the format {FORMAT}, as "
+            "`mdsuite export` writes them. Wrap the file in an ASE calculator and name it ase:FILE.py:FACTORY"
+        ) from error
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return dataclasses.replace(card, name=name, kind=f"{card.kind}, {kind}", sha256=sha256)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

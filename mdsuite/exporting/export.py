@@ -1,0 +1,184 @@
+"""A model exported, read back, and kept only if it answers as the model does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+from torch import nn
+
+from mdsuite.errors import InputError
+from mdsuite.exporting.make import TARGETS, Example
+from mdsuite.exporting.probes import probes
+from mdsuite_analysis.measurement import Measurement
+from mdsuite_driver.models.exported import EnergyModel, GraphModel, graph_of
+from mdsuite_driver.models.graph import EnergyAndGradient, with_stored_weights
+from mdsuite_driver.models.load import load, resolve
+from mdsuite_driver.models.neighbours import pairs_within
+from mdsuite_driver.models.protocol import Configuration, Evaluation, Model, ModelCard, ModelError
+
+TOLERANCE = 1e-8
+"""eV per atom and eV/Å: what double precision leaves of sums in another order, a thousand times over."""
+
+MEV = 1e3
+
+
+class Exportable(Protocol):
+    """A model of one network of energies of atoms, as `mdsuite_driver.models.graph` takes it."""
+
+    @property
+    def card(self) -> ModelCard:
+        """What is known of the model."""
+        ...
+
+    @property
+    def network(self) -> nn.Module:
+        """The network, in the precision of the card."""
+        ...
+
+
+class ExportError(Exception):
+    """An export that does not answer as its model does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """An export that was kept.
+
+    weights : what they are stored in, or "" for the precision of the model
+    measurements : how far its answers are from those of the network that was written, and of the model
+    n_atoms : of every configuration on which they were compared
+    sizes : bytes of the model's own file and of the export
+    """
+
+    file: Path
+    card: ModelCard
+    target: str
+    weights: str
+    measurements: tuple[Measurement, ...]
+    n_atoms: tuple[int, ...]
+    sizes: tuple[int, int]
+
+
+def export(
+    source: str, target: str, weights: str, output: Path, *, trust: bool = False, told: Callable[[str], None]
+) -> Export:
+    """Write a model for a target, read the file back, and compare the two.
+
+    Raises InputError for a model that cannot be exported and a package that is missing, and ExportError for a file
+    whose answers are not the model's, which is deleted.
+    """
+    model = _exportable(source, trust=trust)
+    ending, write = TARGETS[target]
+    asked = probes(model.card)
+    network = with_stored_weights(model.network, weights) if weights else model.network
+    name = f"{model.card.name}-{weights}" if weights else model.card.name
+    card = replace(model.card, name=name, kind=f"{model.card.kind}{f', weights in {weights}' if weights else ''}")
+    file = output / f"{name}{ending}"
+    output.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".unchecked-{file.name}")
+    try:
+        told(f"writing {file.name}")
+        write(network, card, example(asked[0], card), temporary)
+        told(f"comparing {file.name} with {model.card.name}")
+        measured = compared(load(str(temporary), trust=True), network, model, asked)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return Export(
+        file=file,
+        card=card,
+        target=target,
+        weights=weights,
+        measurements=tuple(measured),
+        n_atoms=tuple(len(each.numbers) for each in asked),
+        sizes=(resolve(source).stat().st_size, file.stat().st_size),
+    )
+
+
+def _exportable(source: str, *, trust: bool) -> Exportable:
+    try:
+        model = load(source, trust=trust)
+    except ModelError as error:
+        raise InputError(str(error)) from error
+    if not isinstance(getattr(model, "network", None), nn.Module):
+        raise InputError(f"{model.card.name} ({model.card.kind}) cannot be exported; what can is the project's PaiNN")
+    return cast("Exportable", model)
+
+
+def example(of: Configuration, card: ModelCard) -> Example:
+    """A configuration as a graph takes it."""
+    import torch  # noqa: PLC0415  takes seconds
+
+    i, j, translations = pairs_within(of, card.cutoff or 0.0)
+    vectors = torch.as_tensor(of.positions[j] - of.positions[i] + translations)
+    return torch.as_tensor(of.numbers), torch.as_tensor(i), torch.as_tensor(j), vectors.to(getattr(torch, card.dtype))
+
+
+def compared(
+    exported: Model, network: nn.Module, model: Exportable, asked: Sequence[Configuration]
+) -> list[Measurement]:
+    """How far the answers of a file are from those of the network that was written, and of the model.
+
+    Raises ExportError where the first is more than rounding.
+    """
+    written = GraphModel(graph_of(EnergyAndGradient(network), model.card.dtype), model.card)
+    original = GraphModel(graph_of(EnergyAndGradient(model.network), model.card.dtype), model.card)
+    found = [_answer(exported, each) for each in asked]
+    same = _apart("export", found, [_answer(written, each) for each in asked], len(asked))
+    _require_same(same, exported.card, asked)
+    return [*same, *_apart("weights", found, [_answer(original, each) for each in asked], len(asked))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    energy: float
+    evaluation: Evaluation | None
+    n_atoms: int
+
+
+def _answer(model: Model, asked: Configuration) -> _Answer:
+    try:
+        if isinstance(model, EnergyModel):
+            return _Answer(model.energy(asked), None, len(asked.numbers))
+        evaluation = model.evaluate(asked)
+    except Exception as error:  # a graph that was frozen at one size raises whatever its runtime does
+        raise ExportError(
+            f"the file has no answer for {len(asked.numbers)} atoms: {type(error).__name__}: {error}"
+        ) from error
+    return _Answer(evaluation.energy, evaluation, len(asked.numbers))
+
+
+def _apart(of: str, found: Sequence[_Answer], wanted: Sequence[_Answer], n: int) -> list[Measurement]:
+    """The largest differences of energies per atom, forces and virials."""
+    note = f"largest of {n} configurations"
+    energies = [abs(a.energy - b.energy) / b.n_atoms for a, b in zip(found, wanted, strict=True)]
+    measured = [Measurement(name=f"{of}_energy_error", value=MEV * _largest(energies), unit="meV/atom", note=note)]
+    pairs = [(a.evaluation, b.evaluation) for a, b in zip(found, wanted, strict=True)]
+    both = [(a, b) for a, b in pairs if a is not None and b is not None]
+    if both:
+        forces = [float(np.abs(a.forces - b.forces).max()) for a, b in both]
+        virials = [float(np.abs(a.virial - b.virial).max()) for a, b in both]
+        measured.append(Measurement(name=f"{of}_force_error", value=MEV * _largest(forces), unit="meV/Å", note=note))
+        measured.append(Measurement(name=f"{of}_virial_error", value=MEV * _largest(virials), unit="meV", note=note))
+    return measured
+
+
+def _largest(differences: Sequence[float]) -> float:
+    """NaN where there is one: it passes for nothing."""
+    return float("nan") if np.isnan(differences).any() else max(differences)
+
+
+def _require_same(measured: Sequence[Measurement], card: ModelCard, asked: Sequence[Configuration]) -> None:
+    sizes = sorted({len(each.numbers) for each in asked})
+    for each in measured:
+        limit = MEV * TOLERANCE * (sizes[-1] if "virial" in each.name else 1)
+        if not each.value <= limit:
+            raise ExportError(
+                f"{card.name} does not answer as its model over {len(asked)} configurations of {sizes[0]} to "
+                f"{sizes[-1]} atoms: {each.name.replace('_', ' ')} {each.value:.3g} {each.unit}, where {limit:.1g} "
+                f"{each.unit} is rounding; the file was not kept"
+            )

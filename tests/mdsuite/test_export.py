@@ -1,0 +1,204 @@
+"""An export is kept only if it answers as its model does, whatever the number of atoms."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from scipy.spatial.distance import pdist
+
+from mdsuite.cli import main
+from mdsuite.errors import InputError
+from mdsuite.exporting import make
+from mdsuite.exporting.export import ExportError, export
+from mdsuite.exporting.make import Example
+from mdsuite.exporting.probes import probes
+from mdsuite_driver.models.graph import Energy, EnergyAndGradient
+from mdsuite_driver.models.load import load
+from mdsuite_driver.models.painn import PaiNN, PaiNNConfig, checkpoint
+from mdsuite_driver.models.protocol import ModelCard, ModelError
+
+ORGANIC = (1, 6, 7, 8)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small PaiNN with random weights."""
+    torch.manual_seed(0)
+    network = PaiNN(PaiNNConfig(species=ORGANIC, hidden=8, n_interactions=2, n_rbf=6, cutoff=4.0))
+    network.reference.copy_(torch.tensor([-13.0, -1000.0, -1500.0, -2000.0]))
+    file = tmp_path_factory.mktemp("model") / "small.pt"
+    torch.save(checkpoint(network, {}), file)
+    return str(file)
+
+
+def exported(source: str, output: Path, target: str, *flags: str) -> Result:
+    arguments = ["export", source, "--to", target, "--output", str(output), "--no-check", *flags]
+    return CliRunner().invoke(main, arguments, catch_exceptions=False)
+
+
+def worst(output: Path, of: str) -> float:
+    content = json.loads((output / "results.json").read_text())
+    return max(each["value"] for each in content["measurements"] if each["name"].startswith(f"{of}_"))
+
+
+@pytest.fixture(scope="module")
+def written(source: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders with an export of each kind that needs no compiler."""
+    folders = {target: tmp_path_factory.mktemp(target) for target in ("torchscript", "onnx")}
+    for target, folder in folders.items():
+        result = exported(source, folder, target)
+        assert result.exit_code == 0, result.output
+    return folders
+
+
+@pytest.mark.parametrize("target", ["torchscript", "onnx"])
+def test_an_export_answers_as_its_model(written: dict[str, Path], target: str):
+    assert worst(written[target], "export") < 1e-5
+    assert len(json.loads((written[target] / "results.json").read_text())["atoms"]) > 5
+
+
+def test_a_package_answers_as_its_model_and_is_served(source: str, tmp_path: Path):
+    result = exported(source, tmp_path, "pt2")
+    assert result.exit_code == 0, result.output
+    assert worst(tmp_path, "export") < 1e-5
+    flags = ["--structure", "ethanol", "--output", str(tmp_path / "check"), "--profile", "static", "--trust"]
+    checked = CliRunner().invoke(main, ["check", str(tmp_path / "small.pt2"), *flags])
+    assert "repeatability" in (tmp_path / "check" / "results.json").read_text(), checked.output
+
+
+@pytest.mark.parametrize("weights", ["float16", "bfloat16", "int8"])
+def test_stored_weights_make_a_smaller_file_whose_difference_is_told(source: str, tmp_path: Path, weights: str):
+    exported(source, tmp_path / weights, "torchscript", "--weights", weights)
+    assert worst(tmp_path / weights, "export") < 1e-5
+    assert worst(tmp_path / weights, "weights") > 1e-2
+    assert weights in (tmp_path / weights / "report.md").read_text()
+
+
+def test_forces_of_stored_weights_are_derivatives_of_their_energy(source: str, tmp_path: Path):
+    exported(source, tmp_path, "torchscript", "--weights", "int8")
+    model = load(str(tmp_path / "small-int8.torchscript.pt"), trust=True)
+    asked = probes(model.card)[0]
+    step = 1e-4
+    energies = []
+    for sign in (-1.0, 1.0):
+        positions = asked.positions.copy()
+        positions[1, 2] += sign * step
+        moved = type(asked)(numbers=asked.numbers, positions=positions, cell=asked.cell, pbc=asked.pbc)
+        energies.append(model.evaluate(moved).energy)
+    assert -(energies[1] - energies[0]) / (2 * step) == pytest.approx(model.evaluate(asked).forces[1, 2], rel=1e-5)
+
+
+def last_one_wins(network: torch.nn.Module, _card: ModelCard, example: Example, path: Path) -> None:
+    """Operator set 14 of ONNX has no scattered sums: index_add becomes a scatter that overwrites."""
+    names = ["numbers", "i", "j", "vectors"]
+    torch.onnx.export(
+        Energy(network).eval(),
+        example,
+        str(path),
+        dynamo=False,
+        opset_version=14,
+        input_names=names,
+        dynamic_axes={name: {0: "n" if name == "numbers" else "p"} for name in names},
+    )
+    import onnx
+
+    model = onnx.load(str(path))
+    onnx.helper.set_model_props(model, {make.METADATA: make._told(_card)})
+    onnx.save(model, str(path))
+
+
+def frozen(network: torch.nn.Module, card: ModelCard, example: Example, path: Path) -> None:
+    """A trace holds the number of atoms that it was made with."""
+
+    class Frozen(EnergyAndGradient):
+        def forward(self, numbers, i, j, vectors):  # type: ignore[no-untyped-def]
+            n = len(example[0])
+            assert torch.jit.is_tracing() or len(numbers) == n
+            energy = network(numbers[:n], i, j, vectors)[:n].sum()
+            return energy, vectors
+
+    traced = torch.jit.trace(Frozen(network), example, check_trace=False)
+    torch.jit.save(traced, str(path), _extra_files={make.METADATA: make._told(card)})
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("target", "ending", "wrong"),
+    [("onnx", ".onnx", last_one_wins), ("torchscript", ".torchscript.pt", frozen)],
+)
+def test_an_export_that_answers_otherwise_is_refused_and_not_kept(source, tmp_path, monkeypatch, target, ending, wrong):
+    monkeypatch.setattr("mdsuite.exporting.export.TARGETS", {target: (ending, wrong)})
+    with pytest.raises(ExportError):
+        export(source, target, "", tmp_path, told=lambda _: None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_refused_ends_with_one(source, tmp_path, monkeypatch):
+    def shifted(network: torch.nn.Module, card: ModelCard, example: Example, path: Path) -> None:
+        network.reference[0] += 1e-6
+        make.write_torchscript(network, card, example, path)
+        network.reference[0] -= 1e-6
+
+    monkeypatch.setattr("mdsuite.exporting.export.TARGETS", {"torchscript": (".torchscript.pt", shifted)})
+    result = exported(source, tmp_path, "torchscript")
+    assert result.exit_code == 1
+    assert "does not answer as its model over 24 configurations" in result.output
+
+
+def test_probes_have_many_sizes_and_both_boundaries(source: str):
+    asked = probes(load(source).card)
+    assert len(asked) >= 20
+    assert len({len(each.numbers) for each in asked}) > 5
+    assert {each.pbc for each in asked} == {(True,) * 3, (False,) * 3}
+
+
+def test_probes_of_elements_that_no_structure_has_are_random_atoms():
+    sizes = {"n_parameters": 1, "species": (79,), "cutoff": 5.0, "sha256": ""}
+    asked = probes(ModelCard(name="x", kind="x", dtype="float64", conservative=True, periodic=False, **sizes))
+    closest = [float(pdist(each.positions).min()) for each in asked]
+    assert min(closest) > 1.5
+    assert {z for of in asked for z in of.numbers} == {79}
+
+
+def test_code_in_a_file_is_run_only_with_trust(written: dict[str, Path]):
+    with pytest.raises(ModelError, match="--trust"):
+        load(str(written["torchscript"] / "small.torchscript.pt"))
+
+
+def test_energies_alone_drive_no_dynamics(written: dict[str, Path], tmp_path: Path):
+    flags = ["--structure", "ethanol", "--output", str(tmp_path / "o"), "--time-ps", "0.01"]
+    result = CliRunner().invoke(main, ["run", "--model", str(written["onnx"] / "small.onnx"), *flags])
+    assert result.exit_code == 2
+    assert "energies and no forces" in result.output
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_graph_of_another_origin_is_refused(tmp_path: Path):
+    scripted = torch.jit.script(torch.nn.Linear(2, 2))
+    torch.jit.save(scripted, str(tmp_path / "other.pt"))
+    with pytest.raises(ModelError, match="does not say what its inputs are"):
+        load(str(tmp_path / "other.pt"), trust=True)
+
+
+@pytest.mark.parametrize("ending", [".onnx", ".pt2"])
+def test_a_broken_file_is_refused(tmp_path: Path, ending: str):
+    (tmp_path / f"x{ending}").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="cannot be"):
+        load(str(tmp_path / f"x{ending}"), trust=True)
+
+
+def test_a_model_without_a_network_cannot_be_exported(tmp_path: Path):
+    with pytest.raises(InputError, match="cannot be exported"):
+        export("argon-lj", "torchscript", "", tmp_path, told=lambda _: None)
+
+
+def test_a_missing_package_is_named(source: str, tmp_path: Path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    result = exported(source, tmp_path, "onnx")
+    assert (result.exit_code, "mdsuite[onnx]" in result.output) == (2, True), result.output
