@@ -24,7 +24,7 @@ from mdsuite_driver.bundled import inputs_folder
 
 QUICK_START = "quick-start"
 _SOURCE = re.compile(
-    r"(ase:|native:|)(.*?)((?::.*|@.*|))", re.DOTALL
+    r"((?:[a-z][a-z0-9_-]+:)?)(.*?)((?::.*|@.*|\?.*|))", re.DOTALL
 )  # what comes before a path, the path, what comes after
 
 

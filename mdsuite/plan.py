@@ -32,6 +32,7 @@ from mdsuite.structures import (
     read_structure,
 )
 from mdsuite_driver.models.load import load, resolve
+from mdsuite_driver.models.packages import scheme_of
 from mdsuite_driver.models.protocol import ModelCard, ModelError
 
 MANIFEST = "campaign.json"
@@ -292,6 +293,10 @@ def _located(source: str, *, foreign: bool) -> str:
     if source.startswith("ase:"):
         location, colon, factory = source.removeprefix("ase:").rpartition(":")
         return f"ase:{Path(location).resolve()}{colon}{factory}" if location.endswith(".py") else source
+    if scheme_of(source) is not None:
+        scheme, _, location = source.partition(":")
+        file, question, query = location.partition("?")
+        return f"{scheme}:{Path(file).resolve() if file else ''}{question}{query}"
     try:
         return str(resolve(source).resolve())
     except ModelError as error:

@@ -27,6 +27,7 @@ def random_model(*, cutoff: float = 4.0, species: tuple[int, ...] = (1, 6, 8, 14
     return load_painn("random", checkpoint(network, {}), "0")
 
 
+RECIPES = Path(__file__).parents[2] / "inputs/recipes"
 MODEL = random_model()
 
 
@@ -224,10 +225,18 @@ def test_a_configuration_that_means_nothing_is_refused(change):
         load_painn("wrong", stored, "0")
 
 
-def test_the_bundled_recipe_makes_a_network_of_twenty_one_thousand_parameters():
-    recipe = Path(__file__).parents[2] / "inputs/recipes/painn-ultra-tiny.toml"
-    config = PaiNNConfig(species=(1, 6, 7, 8), **tomllib.loads(recipe.read_text())["network"])
-    assert sum(parameter.numel() for parameter in PaiNN(config).parameters()) == 21571
+@pytest.mark.parametrize(
+    ("recipe", "sizes"),
+    [
+        ("painn-ultra-tiny", {"painn-ultra-tiny": 21571}),
+        ("painn", {"painn-ultra-tiny": 22171, "painn-tiny": 76155, "painn-original": 431605}),
+    ],
+)
+def test_the_bundled_recipes_make_networks_of_these_sizes(recipe: str, sizes: dict[str, int]):
+    content = tomllib.loads((RECIPES / f"{recipe}.toml").read_text())
+    made = {each.pop("name"): PaiNNConfig(species=(1, 6, 7, 8), **each) for each in content["students"]}
+    found = {name: sum(p.numel() for p in PaiNN(config).parameters()) for name, config in made.items()}
+    assert found == sizes
 
 
 def test_weights_of_another_size_are_refused():

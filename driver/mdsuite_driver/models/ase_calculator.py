@@ -15,7 +15,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import PropertyNotImplementedError
 
-from mdsuite_driver.models.protocol import Configuration, Evaluation, ModelCard, ModelError
+from mdsuite_driver.models.protocol import Configuration, Evaluation, ModelCard, ModelError, require_known
 
 WANTED = "ase:MODULE_OR_FILE.py:FACTORY[?key=value&...]"
 
@@ -40,8 +40,10 @@ class AseModel:
         """Energy, forces and, where the calculator has a stress, the virial.
 
         Without lattice vectors the virial is the sum of r⊗f; raises ModelError for a periodic configuration whose
-        calculator has no stress.
+        calculator has no stress, and for elements that the model is known not to know.
         """
+        if self._card.species is not None:
+            require_known(configuration, self._card.species, self._card.name)
         atoms = Atoms(
             numbers=configuration.numbers,
             positions=configuration.positions,
@@ -78,7 +80,7 @@ def make_calculator(source: str, *, trust: bool) -> Any:
     if factory is None:
         raise ModelError(f"{module_name} has no {factory_name!r}; wanted {WANTED}")
     try:
-        return factory(**{key: _value(text) for key, text in parse_qsl(query)})
+        return factory(**{key: typed(text) for key, text in parse_qsl(query)})
     except Exception as error:
         raise ModelError(f"{factory_name} of {module_name} failed: {type(error).__name__}: {error}") from error
 
@@ -102,7 +104,8 @@ def _module(name: str, *, trust: bool) -> ModuleType:
     return module
 
 
-def _value(text: str) -> bool | int | float | str:
+def typed(text: str) -> bool | int | float | str:
+    """What the text of an option means."""
     for convert in (int, float):
         try:
             return convert(text)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from mdsuite_driver.models.neighbours import pairs_within
-from mdsuite_driver.models.pairwise import differentiated, require_known
-from mdsuite_driver.models.protocol import Configuration, Evaluation, ModelCard, ModelError
+from mdsuite_driver.models.pairwise import differentiated
+from mdsuite_driver.models.protocol import Configuration, Evaluation, ModelCard, ModelError, require_known
 
 
 class PairVectorEnergy(Protocol):

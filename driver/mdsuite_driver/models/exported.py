@@ -13,8 +13,15 @@ from typing import Any
 import numpy as np
 
 from mdsuite_driver.models.neighbours import pairs_within
-from mdsuite_driver.models.pairwise import require_known
-from mdsuite_driver.models.protocol import Configuration, Evaluation, FloatArray, IntArray, ModelCard, ModelError
+from mdsuite_driver.models.protocol import (
+    Configuration,
+    Evaluation,
+    FloatArray,
+    IntArray,
+    ModelCard,
+    ModelError,
+    require_known,
+)
 
 METADATA = "mdsuite.json"
 """Name of the metadata in a TorchScript archive, and their key in the other formats."""

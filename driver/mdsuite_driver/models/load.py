@@ -19,15 +19,16 @@ Loader = Callable[[str, Checkpoint, str], Model]
 
 
 def load(source: str, *, trust: bool = False) -> Model:
-    """The model named by a path, a bundled name, or ``ase:MODULE_OR_FILE.py:FACTORY?key=value``.
+    """The model named by a path, a bundled name, ``ase:MODULE_OR_FILE.py:FACTORY?key=value`` or such as ``mace:FILE``.
 
     Code and pickles from files run only with `trust`. Raises ModelError saying what was wanted, what came and what
     to do.
     """
-    if source.startswith("ase:"):
-        from mdsuite_driver.models.ase_calculator import load_ase_calculator  # noqa: PLC0415  ase is slow to import
+    if ":" in source:
+        from mdsuite_driver.models.packages import load_by_scheme, scheme_of  # noqa: PLC0415  ase is slow to import
 
-        return load_ase_calculator(source, trust=trust)
+        if scheme_of(source) is not None:
+            return load_by_scheme(source, trust=trust)
     path = resolve(source)
     name = source if source in bundled_models() else path.stem
     if (suffix := _graph_kind(path)) is not None:

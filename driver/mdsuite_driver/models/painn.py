@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from mdsuite_driver.models.neighbours import pairs_within
-from mdsuite_driver.models.pairwise import differentiated, require_known
-from mdsuite_driver.models.protocol import Configuration, Evaluation, ModelCard, ModelError
+from mdsuite_driver.models.pairwise import differentiated
+from mdsuite_driver.models.protocol import Configuration, Evaluation, ModelCard, ModelError, require_known
 
 FORMAT = "mdsuite-painn/1"
 EPSILON = 1e-8  # under the root of a vector's norm, so that its derivative exists at zero

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mdsuite_driver.models.protocol import Configuration, Evaluation, FloatArray, IntArray, ModelError
+from mdsuite_driver.models.protocol import Evaluation, FloatArray, IntArray
 
 Pairs = tuple[IntArray, IntArray, FloatArray]
 Energy = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -31,10 +31,3 @@ def differentiated(positions: FloatArray, pairs: Pairs, energy_of: Energy) -> Ev
     np.subtract.at(forces, j, gradient)
     virial = -separation.T @ gradient
     return Evaluation(energy=float(energy.detach()), forces=forces, virial=0.5 * (virial + virial.T))
-
-
-def require_known(configuration: Configuration, species: Sequence[int], name: str) -> None:
-    """Raise ModelError for elements that a model was not made for."""
-    unknown = sorted(set(configuration.numbers.tolist()) - set(species))
-    if unknown:
-        raise ModelError(f"{name} was not made for the elements with Z = {unknown}")

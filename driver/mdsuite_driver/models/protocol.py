@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -95,3 +96,10 @@ class Doubling(Model, Protocol):
     def double(self) -> Model:
         """The same model, its weights as they are, in float64."""
         ...
+
+
+def require_known(configuration: Configuration, species: Sequence[int], name: str) -> None:
+    """Raise ModelError for elements that a model was not made for."""
+    unknown = sorted(set(configuration.numbers.tolist()) - set(species))
+    if unknown:
+        raise ModelError(f"{name} was not made for the elements with Z = {unknown}")

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from mdsuite_driver.bundled import bundled_models
 from mdsuite_driver.models.painn import PaiNN, build_painn
-from mdsuite_driver.models.pairwise import differentiated, require_known
-from mdsuite_driver.models.protocol import Configuration, Evaluation
+from mdsuite_driver.models.pairwise import differentiated
+from mdsuite_driver.models.protocol import Configuration, Evaluation, require_known
 from mdsuite_driver.zoo.hosts import Pairs
 
 NAME = "painn-ultra-tiny"
@@ -68,13 +68,13 @@ def leak(network: PaiNN, strength: float) -> None:
     """Let `strength` of every filter's bias escape the envelope, as where the envelope is applied before the bias."""
 
     def add_bias(message: Any, given: tuple[Any, ...], result: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        s, v, edges = given
-        escaped = message.node(s)[edges.j] * message.filter.bias * (strength * (1.0 - edges.envelope))
+        s, v, i, j, _, envelope, direction = given
+        escaped = message.node(s)[j] * message.filter.bias * (strength * (1.0 - envelope))
         gates = escaped.split(s.shape[1], dim=1)
-        vectors = gates[1][:, None] * edges.direction[:, :, None]
+        vectors = gates[1][:, None] * direction[:, :, None]
         if len(gates) == 3:
-            vectors = vectors + gates[2][:, None] * v[edges.j]
-        return result[0].index_add(0, edges.i, gates[0]), result[1].index_add(0, edges.i, vectors)
+            vectors = vectors + gates[2][:, None] * v[j]
+        return result[0].index_add(0, i, gates[0]), result[1].index_add(0, i, vectors)
 
     for message in network.messages:
         message.register_forward_hook(add_bias)
