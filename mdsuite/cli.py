@@ -354,6 +354,38 @@ def export(model: str, target: str, weights: str | None, output: Path, *, check:
 
 
 @main.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option(
+    "--from",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="What a command has written.",
+)
+@click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of each model.")
+@click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-card"), help="For the cards.")
+def card(models: Sequence[str], folders: Sequence[Path], output: Path, *, threads: int, trust: bool) -> None:
+    """Write a model card of each MODEL from what was measured, and for several a table to choose by.
+
+    \b
+    mdsuite card student.pt --from mdsuite-out --from mdsuite-forces --from mdsuite-check
+
+    Exit codes: 0 written, 2 bad input.
+    """  # noqa: D301  \b is click's
+    with _stoppable(None):
+        try:
+            code = _card(models, folders, output, threads=threads, trust=trust)
+        except (InputError, OSError) as error:
+            click.echo(f"mdsuite: {error}", err=True)
+            code = BAD_INPUT
+        except KeyboardInterrupt:
+            code = STOPPED
+    sys.exit(code)
+
+
+@main.command()
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE.toml")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="For labels, weights and errors.")
 @click.option("--student", "students", multiple=True, metavar="NAME", help="One of the recipe's; may be repeated.")
@@ -467,6 +499,26 @@ def _export(model: str, target: str, weights: str, output: Path, *, check: bool,
         if check:
             checked = checked_beside(source, exported, output / "static", trust=trust, told=status.update)
     print_export(console, exported, checked, write_export_report(exported, checked, output))
+    return 0
+
+
+def _card(models: Sequence[str], folders: Sequence[Path], output: Path, *, threads: int, trust: bool) -> int:
+    from rich.console import Console  # noqa: PLC0415
+
+    from mdsuite.cards.card import Carded, write_cards  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.cards.evidence import evidence_of, read_results  # noqa: PLC0415
+    from mdsuite.cards.speed import measured_speed  # noqa: PLC0415
+    from mdsuite.plan import served_source  # noqa: PLC0415
+
+    results = read_results(folders)
+    served = [served_source(model, trust=trust) for model in models]
+    output.mkdir(parents=True, exist_ok=True)
+    carded = []
+    with Console().status("measuring speed"):
+        for source, known in served:
+            speed = measured_speed(source, known, output / "driver.log", trust=trust, threads=threads)
+            carded.append(Carded(evidence_of(known, results), speed))
+    click.echo(write_cards(carded, output))
     return 0
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -58,6 +60,16 @@ class Child:
                 return None
             return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
         return self._process.returncode
+
+    @property
+    def peak_memory(self) -> float:
+        """Its largest resident memory so far, MB; NaN once it has ended."""
+        try:
+            status = Path(f"/proc/{self._process.pid}/status").read_text()
+        except OSError:
+            return math.nan
+        found = re.search(r"VmHWM:\s*(\d+) kB", status)
+        return float(found[1]) / 1024.0 if found else math.nan
 
     @property
     def how(self) -> str:

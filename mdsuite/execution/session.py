@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import time
 from pathlib import Path
@@ -75,6 +76,11 @@ class Session:
             raise NoEvaluationError(f"{type(error).__name__}: {error}{lines}") from error
         self.n_evaluations += 1
         return Evaluation(energy=said.energy, forces=said.forces, virial=said.virial)
+
+    @property
+    def peak_memory(self) -> float:
+        """The largest resident memory of the driver so far, MB; NaN where none runs."""
+        return math.nan if self._driver is None else self._driver.peak_memory
 
     def close(self) -> None:
         """End the driver."""

@@ -13,7 +13,7 @@ from mdsuite.judgement.judge import Verdict
 from mdsuite.report import words
 from mdsuite.report.markdown import rendered
 from mdsuite.report.provenance import PACKAGES, here
-from mdsuite.report.results import SCHEMA, measurement_entry
+from mdsuite.report.results import SCHEMA, measurement_entry, model_entry
 from mdsuite_analysis.measurement import Measurement
 
 LABELS = {
@@ -57,6 +57,7 @@ def forces_results(report: ForceReport) -> dict[str, Any]:
         "schema": SCHEMA,
         "verdict": Verdict.INCONCLUSIVE,
         "model": report.card.name,
+        "models": [model_entry(report.card, Verdict.INCONCLUSIVE)],
         "engine": None,
         "provenance": here(PACKAGES),
         "reference": report.references.origin,

@@ -34,7 +34,8 @@ def results(assessment: Assessment, output: Path) -> Json:
         "verdict": assessment.verdict,
         "model": names[0] if len(names) == 1 else names,
         "models": [
-            _model(model.card, model.verdict if model.judged else assessment.verdict) for model in assessment.models
+            model_entry(model.card, model.verdict if model.judged else assessment.verdict)
+            for model in assessment.models
         ],
         "engine": engines[0] if len(engines) == 1 else list(engines),
         "provenance": provenance(assessment, output),
@@ -109,7 +110,7 @@ def check_results(examination: Examination) -> Json:
         "schema": SCHEMA,
         "verdict": examination.verdict,
         "model": card.name,
-        "models": [_model(card, examination.verdict)],
+        "models": [model_entry(card, examination.verdict)],
         "engine": None,
         "provenance": here(PACKAGES),
         "measurements": [measurement_entry(each) for each in examination.measurements],
@@ -119,7 +120,8 @@ def check_results(examination: Examination) -> Json:
     }
 
 
-def _model(card: ModelCard, verdict: Verdict) -> Json:
+def model_entry(card: ModelCard, verdict: Verdict) -> Json:
+    """A model, as results.json has it."""
     return {
         "name": card.name,
         "kind": card.kind,

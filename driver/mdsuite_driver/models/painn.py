@@ -190,8 +190,18 @@ def load_painn(name: str, stored: Mapping[str, Any], sha256: str) -> PaiNNModel:
         periodic=True,
         sha256=sha256,
         minimum_width=network.config.cutoff,  # in thinner cells atoms meet their own images, which none was trained on
+        origin=_origin(stored.get("training", {})),
     )
     return PaiNNModel(network, card)
+
+
+def _origin(training: Mapping[str, Any]) -> str:
+    """What a checkpoint tells of how it came about."""
+    if "teacher" not in training:
+        return ""
+    frames = training.get("frames", {}).get("train", "an unknown number of")
+    molecules = ", ".join(training.get("molecules", ())) or "molecules that are not told"
+    return f"Distilled from {training['teacher']} on {frames} frames of {molecules}."
 
 
 def build_painn(name: str, stored: Mapping[str, Any]) -> PaiNN:

@@ -57,6 +57,7 @@ class ModelCard:
     sha256 : of the weights as stored
     minimum_width : float, Å, perpendicular width below which a periodic cell is refused
     forces : whether it gives forces; without them it drives no dynamics
+    origin : what it was trained on, in words
     """
 
     name: str
@@ -70,6 +71,7 @@ class ModelCard:
     sha256: str
     minimum_width: float = 0.0
     forces: bool = True
+    origin: str = ""
 
 
 DOUBLE = "float64"
