@@ -84,4 +84,4 @@ def test_a_native_potential_cannot_be_relaxed_and_says_so(tmp_path: Path):
     flags = ["--engine", "lammps-native", "--model", "native:silicon-sw", "--structure", "silicon", "--relax"]
     result = run(tmp_path, *flags)
     assert result.exit_code == 2
-    assert "a relaxation needs a model that mdsuite loads" in result.output
+    assert "wanted is a model that mdsuite loads" in result.output
