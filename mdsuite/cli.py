@@ -459,11 +459,11 @@ def _forces(
 ) -> int:
     from rich.console import Console  # noqa: PLC0415
 
+    from mdsuite.forces.console import print_forces  # noqa: PLC0415
     from mdsuite.forces.evaluate import evaluate  # noqa: PLC0415  what follows takes torch with it
     from mdsuite.forces.reference import labelled_by, read_references  # noqa: PLC0415
     from mdsuite.forces.report import write_forces_report  # noqa: PLC0415
     from mdsuite.plan import served_source  # noqa: PLC0415
-    from mdsuite.progress import print_forces  # noqa: PLC0415
 
     if bool(references) == bool(teacher) or bool(structures) != bool(teacher):
         raise InputError("wanted either --reference FILE with forces, or --teacher CALC with --structure S to label")
@@ -482,10 +482,10 @@ def _export(model: str, target: str, weights: str, output: Path, *, check: bool,
     from rich.console import Console  # noqa: PLC0415
 
     from mdsuite.exporting.checks import checked_beside  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.exporting.console import print_export  # noqa: PLC0415
     from mdsuite.exporting.export import ExportError, export  # noqa: PLC0415
     from mdsuite.exporting.report import Checked, write_export_report  # noqa: PLC0415
     from mdsuite.plan import served_source  # noqa: PLC0415
-    from mdsuite.progress import print_export  # noqa: PLC0415
 
     console = Console()
     source, _ = served_source(model, trust=trust)

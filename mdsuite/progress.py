@@ -16,11 +16,6 @@ from mdsuite.assessed import AssessedRun, Assessment
 from mdsuite.examination import Examination
 from mdsuite.execution.local import Advance, Show
 from mdsuite.execution.supervise import Outcome, Status
-from mdsuite.exporting.export import Export
-from mdsuite.exporting.report import Checked
-from mdsuite.forces.evaluate import ForceReport
-from mdsuite.forces.report import LABELS as FORCE_LABELS
-from mdsuite.forces.report import force_quantity
 from mdsuite.judgement.judge import Outcome as Judgement
 from mdsuite.judgement.judge import verdict
 from mdsuite.plan import Plan
@@ -151,40 +146,6 @@ def print_examination(console: Console, examination: Examination, report: Path) 
     for cause in examination.causes:
         console.print(f"\n{cause.name}: {cause.sentence}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"\nverdict: [bold {COLOURS[examination.verdict]}]{examination.verdict}[/]")
-    console.print(f"report:  {report}", soft_wrap=True, highlight=False)
-
-
-def print_forces(console: Console, forces: ForceReport, report: Path) -> None:
-    """What was measured over all frames, in numbers and in words, and where the report is."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("over all frames", "value [95 % interval]"):
-        table.add_column(column)
-    for each in forces.measurements:
-        if not each.subject:
-            table.add_row(Text(FORCE_LABELS[each.name]), Text(force_quantity(each)))
-    console.print(f"{len(forces.compared)} frames compared", highlight=False)
-    console.print(table)
-    for reading in forces.readings:
-        words = f"{FORCE_LABELS[reading.measurement.name]}: {reading.band.says}"
-        console.print(words, markup=False, highlight=False, soft_wrap=True)
-    if forces.unanswered:
-        console.print(f"{len(forces.unanswered)} frames not answered by the model: {forces.unanswered[0].reason}")
-    console.print(f"\nno approval for dynamics follows from forces alone\nreport:  {report}", soft_wrap=True)
-
-
-def print_export(console: Console, export: Export, checked: Checked, report: Path) -> None:
-    """What was written, how near its answers are, and which verdicts change."""
-    console.print(f"{export.file}: {export.sizes[1]:,} bytes, {export.sizes[1] / export.sizes[0]:.2f} of the model's")
-    for each in export.measurements:
-        of = "the network that was written" if each.name.startswith("export_") else "the model"
-        what = each.name.split("_")[1]
-        console.print(f"{what}: {quantity(each)} at most from {of}", highlight=False)
-    if checked.reason:
-        console.print(f"static checks: not run, {checked.reason}")
-    for ours, theirs in checked.changed:
-        console.print(f"{ours.criterion.label}: {ours.outcome} becomes {theirs.outcome}", highlight=False)
-    if not checked.reason and not checked.changed:
-        console.print("static checks: no verdict changes")
     console.print(f"report:  {report}", soft_wrap=True, highlight=False)
 
 
