@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -168,15 +168,7 @@ def check(model: str, structures: tuple[str, ...], output: Path, **flags: Any) -
 
     Exit codes: 0 approved, 1 not recommended, 2 bad input, 3 inconclusive or not run.
     """  # noqa: D301  \b is click's
-    with _stoppable(None):
-        try:
-            code = _check(model, structures, output, **flags)
-        except (InputError, OSError) as error:
-            click.echo(f"mdsuite: {error}", err=True)
-            code = BAD_INPUT
-        except KeyboardInterrupt:
-            code = STOPPED
-    sys.exit(code)
+    _finish(lambda: _check(model, structures, output, **flags))
 
 
 @main.command()
@@ -309,15 +301,7 @@ def forces(
 
     Exit codes: 0 compared, 2 bad input, 3 some frames have no answer.
     """  # noqa: D301  \b is click's
-    with _stoppable(None):
-        try:
-            code = _forces(model, references, teacher, structures, output, **flags)
-        except (InputError, OSError) as error:
-            click.echo(f"mdsuite: {error}", err=True)
-            code = BAD_INPUT
-        except KeyboardInterrupt:
-            code = STOPPED
-    sys.exit(code)
+    _finish(lambda: _forces(model, references, teacher, structures, output, **flags))
 
 
 @main.command()
@@ -342,15 +326,7 @@ def export(model: str, target: str, weights: str | None, output: Path, *, check:
 
     Exit codes: 0 written, 1 its answers are not the model's, 2 bad input.
     """  # noqa: D301  \b is click's
-    with _stoppable(None):
-        try:
-            code = _export(model, target, weights or "", output, check=check, trust=trust)
-        except (InputError, OSError) as error:
-            click.echo(f"mdsuite: {error}", err=True)
-            code = BAD_INPUT
-        except KeyboardInterrupt:
-            code = STOPPED
-    sys.exit(code)
+    _finish(lambda: _export(model, target, weights or "", output, check=check, trust=trust))
 
 
 @main.command()
@@ -374,15 +350,7 @@ def card(models: Sequence[str], folders: Sequence[Path], output: Path, *, thread
 
     Exit codes: 0 written, 2 bad input.
     """  # noqa: D301  \b is click's
-    with _stoppable(None):
-        try:
-            code = _card(models, folders, output, threads=threads, trust=trust)
-        except (InputError, OSError) as error:
-            click.echo(f"mdsuite: {error}", err=True)
-            code = BAD_INPUT
-        except KeyboardInterrupt:
-            code = STOPPED
-    sys.exit(code)
+    _finish(lambda: _card(models, folders, output, threads=threads, trust=trust))
 
 
 @main.command()
@@ -405,6 +373,19 @@ def distill(recipe: Path, output: Path, students: Sequence[str], workers: int | 
     except InputError as error:
         click.echo(f"mdsuite: {error}", err=True)
         sys.exit(BAD_INPUT)
+
+
+def _finish(work: Callable[[], int]) -> NoReturn:
+    """Exit with the code that the work returns, or with that of what kept it from returning."""
+    with _stoppable(None):
+        try:
+            code = work()
+        except (InputError, OSError) as error:
+            click.echo(f"mdsuite: {error}", err=True)
+            code = BAD_INPUT
+        except KeyboardInterrupt:
+            code = STOPPED
+    sys.exit(code)
 
 
 def _check(
