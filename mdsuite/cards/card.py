@@ -10,7 +10,7 @@ from typing import Any
 from mdsuite.cards.evidence import CHECK, FORCES, RUN, Evidence, Json, Result
 from mdsuite.cards.speed import Speed
 from mdsuite.files import write_text
-from mdsuite.judgement.judge import Verdict
+from mdsuite.judgement.judge import Outcome, Verdict, verdict_of
 from mdsuite.report import words
 from mdsuite.report.markdown import rendered
 from mdsuite.report.provenance import PACKAGES, here
@@ -25,6 +25,7 @@ FORCE_NUMBERS = {
     "force_error_max": "largest error",
 }
 NOT_MEASURED = "not measured"
+CONDITIONS = ("engine", "structure", "temperature_K", "timestep_fs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,6 @@ def _vocabulary(of: Carded) -> dict[str, Any]:
 def _dynamics(result: Result, of: Carded) -> Iterator[Dynamics]:
     """From the means over replicas, or from single runs where there are none."""
     card = of.evidence.card
-    entry = result.entry(card)
     means = list(result.named("mean_drift", card)) or list(result.named("energy_drift", card))
     horizons = {_conditions(each): each for each in result.named("safe_horizon", card)}
     for each in {_conditions(each): each for each in means}.values():
@@ -121,7 +121,7 @@ def _dynamics(result: Result, of: Carded) -> Iterator[Dynamics]:
             structure=structure,
             temperature=temperature,
             timestep=timestep,
-            verdict=_verdict_of(result, of, structure) if entry else NOT_MEASURED,
+            verdict=_verdict_under(_conditions(each), result.judged(card)),
             drift=_said(each),
             horizon=NOT_MEASURED if horizon is None else f"at least {words.number(horizon['ci'][0])} {horizon['unit']}",
             folder=str(result.folder),
@@ -130,17 +130,17 @@ def _dynamics(result: Result, of: Carded) -> Iterator[Dynamics]:
 
 def _conditions(each: Json) -> tuple[str, str, str, str]:
     subject = each["subject"]
-    return tuple(str(subject.get(key, "?")) for key in ("engine", "structure", "temperature_K", "timestep_fs"))  # type: ignore[return-value]  # four
+    return tuple(str(subject.get(key, "?")) for key in CONDITIONS)  # type: ignore[return-value]  # four
 
 
-def _verdict_of(result: Result, of: Carded, structure: str) -> str:
-    """On one structure: from all its verdicts, as those on the whole are made."""
-    outcomes = {
-        each["outcome"] for each in result.judged(of.evidence.card) if each["subject"].get("structure") == structure
-    }
-    if "fail" in outcomes:
-        return Verdict.NOT_RECOMMENDED
-    return Verdict.APPROVED if outcomes == {"pass"} else Verdict.INCONCLUSIVE
+def _verdict_under(conditions: tuple[str, str, str, str], judged: Sequence[Json]) -> Verdict:
+    """From the verdicts under these conditions, and those that hold under any: static checks name no engine."""
+    wanted = dict(zip(CONDITIONS, conditions, strict=True))
+
+    def holds(subject: Json) -> bool:
+        return "engine" not in subject or all(subject.get(key, value) == value for key, value in wanted.items())
+
+    return verdict_of(Outcome(each["outcome"]) for each in judged if holds(each["subject"]))
 
 
 def _said(each: Json) -> str:

@@ -65,10 +65,15 @@ def judge(
 
 def verdict(judged: Iterable[Judged]) -> Verdict:
     """The verdict on all: one failure condemns, one gap leaves it open, and nothing judged is nothing known."""
-    outcomes = {each.outcome for each in judged}
-    if Outcome.FAIL in outcomes:
+    return verdict_of(each.outcome for each in judged)
+
+
+def verdict_of(outcomes: Iterable[Outcome]) -> Verdict:
+    """As `verdict`, of outcomes alone."""
+    found = set(outcomes)
+    if Outcome.FAIL in found:
         return Verdict.NOT_RECOMMENDED
-    if outcomes == {Outcome.PASS}:
+    if found == {Outcome.PASS}:
         return Verdict.APPROVED
     return Verdict.INCONCLUSIVE
 

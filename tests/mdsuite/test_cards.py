@@ -17,6 +17,7 @@ from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import ModelCard
 
 CARD = load("argon-lj").card
+CONDITIONS = {"model": CARD.name, "structure": "argon", "engine": "lammps", "temperature_K": "60", "timestep_fs": "4"}
 
 
 def card(output: Path, *arguments: object) -> Result:
@@ -25,17 +26,16 @@ def card(output: Path, *arguments: object) -> Result:
 
 def folder(path: Path, **changes: Any) -> Path:
     """A folder with results as of a run of the bundled argon."""
-    subject = {"model": CARD.name, "structure": "argon", "engine": "lammps", "temperature_K": "60", "timestep_fs": "4"}
     content = {
         "schema": "mdsuite-results/1",
         "verdict": "APPROVED",
         "models": [{"name": CARD.name, "sha256": CARD.sha256, "verdict": "APPROVED"}],
         "provenance": {"date": "2026-01-01"},
         "measurements": [
-            {"name": "mean_drift", "value": 0.2, "ci": [0.1, 0.3], "unit": "meV/atom/ps", "subject": subject},
-            {"name": "safe_horizon", "value": 50.0, "ci": [20.0, 90.0], "unit": "ps", "subject": subject},
+            {"name": "mean_drift", "value": 0.2, "ci": [0.1, 0.3], "unit": "meV/atom/ps", "subject": CONDITIONS},
+            {"name": "safe_horizon", "value": 50.0, "ci": [20.0, 90.0], "unit": "ps", "subject": CONDITIONS},
         ],
-        "verdicts": [{"criterion": "Energy drift", "outcome": "pass", "subject": subject}],
+        "verdicts": [{"criterion": "Energy drift", "outcome": "pass", "subject": CONDITIONS}],
         "causes": [],
         "envelopes": [],
         "runs": [{"id": "1"}],
@@ -72,13 +72,40 @@ def test_results_of_other_weights_are_not_used(tmp_path: Path):
 
 
 def test_what_failed_is_what_a_model_must_not_be_used_for(tmp_path: Path):
-    subject = {"model": CARD.name, "structure": "argon"}
-    verdicts = [{"criterion": "Energy drift", "outcome": "fail", "subject": subject}]
+    verdicts = [{"criterion": "Energy drift", "outcome": "fail", "subject": CONDITIONS}]
     causes = [{"name": "cutoff_discontinuity", "remedy": "make it smooth", "share": 1.0, "evidence": []}]
     text = written(tmp_path, folder(tmp_path / "run", verdicts=verdicts, causes=causes))
     limits = text[text.index("must not be used for") : text.index("## Forces")]
     assert "argon in lammps, 60 K, 4 fs: NOT RECOMMENDED" in limits
     assert "`cutoff_discontinuity`: make it smooth" in text
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdict"),
+    [
+        ({"timestep_fs": "8"}, "APPROVED"),
+        ({"temperature_K": "90"}, "APPROVED"),
+        ({"engine": "ase"}, "APPROVED"),
+        ({"structure": "ethanol"}, "APPROVED"),
+        ({}, "NOT RECOMMENDED"),
+    ],
+)
+def test_a_failure_counts_under_the_conditions_where_it_happened(tmp_path: Path, changed: dict[str, str], verdict: str):
+    verdicts = [
+        {"criterion": "Energy drift", "outcome": "pass", "subject": CONDITIONS},
+        {"criterion": "Energy drift", "outcome": "fail", "subject": {**CONDITIONS, **changed}},
+    ]
+    text = written(tmp_path, folder(tmp_path / "run", verdicts=verdicts))
+    assert f"| lammps | argon | 60 | 4 | {verdict} |" in text
+
+
+def test_a_static_check_that_fails_counts_under_all_conditions(tmp_path: Path):
+    static = {"model": CARD.name, "structure": "silicon"}
+    verdicts = [
+        {"criterion": "Energy drift", "outcome": "pass", "subject": CONDITIONS},
+        {"criterion": "Forces", "outcome": "fail", "subject": static},
+    ]
+    assert "| 60 | 4 | NOT RECOMMENDED |" in written(tmp_path, folder(tmp_path / "run", verdicts=verdicts))
 
 
 def test_several_models_make_a_table_to_choose_by(tmp_path: Path):
