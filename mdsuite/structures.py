@@ -26,14 +26,9 @@ def read_structure(source: str) -> Any:  # ase is untyped
 
     Raises InputError for what cannot be read and for what cannot be the start of a trajectory.
     """
-    path, at, index = source.partition("@")
-    file = bundled_structures().get(source, Path(path))
-    if not file.is_file():
-        raise InputError(
-            f"wanted a structure, but there is no file {file}; bundled structures are {', '.join(bundled_structures())}"
-        )
-    frames = _frames(file, index if at else ":")
+    frames = frames_of(source)
     if len(frames) != 1:
+        path = source.partition("@")[0]
         raise InputError(f"{source} holds {len(frames)} frames, one is wanted; choose it with {path}@INDEX")
     _check(frames[0], source)
     return frames[0]
@@ -45,20 +40,16 @@ def frames_of(source: str | Path) -> list[Any]:
     file = bundled_structures().get(str(source), Path(path))
     if not file.is_file():
         bundled = ", ".join(bundled_structures())
-        raise InputError(f"wanted a file of frames, but there is no {file}; bundled structures are {bundled}")
-    return _frames(file, index if at else ":")
+        raise InputError(f"wanted a structure, but there is no file {file}; bundled structures are {bundled}")
+    return read_frames_of(file, index if at else ":")
 
 
-def read_frames_of(file: Path) -> list[Any]:
-    """Every ase.Atoms of a file; raises InputError for what cannot be read."""
-    if not file.is_file():
-        raise InputError(f"wanted a file of frames, but there is no {file}")
-    return _frames(file, ":")
-
-
-def _frames(file: Path, index: str) -> list[Any]:
+def read_frames_of(file: Path, index: str = ":") -> list[Any]:
+    """Every ase.Atoms of a file, or some as ase.io counts them; raises InputError for what cannot be read."""
     import ase.io  # noqa: PLC0415  slow to import
 
+    if not file.is_file():
+        raise InputError(f"wanted a file of frames, but there is no {file}")
     try:
         frames = ase.io.read(file, index=index)
     except Exception as error:  # each of ase's readers raises its own

@@ -134,7 +134,7 @@ def test_a_teacher_labels(tmp_path: Path):
         ([], "either --reference FILE"),
         (["--teacher", "gfn2-xtb"], "either --reference FILE"),
         (["--teacher", "gfn3", "--structure", "argon"], "wanted the teacher"),
-        (["--reference", "no.extxyz"], "there is no no.extxyz"),
+        (["--reference", "no.extxyz"], "there is no file no.extxyz"),
         (["--reference", "inputs/structures/argon.extxyz"], "wanted frames with forces"),
     ],
 )
