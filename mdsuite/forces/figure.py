@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from mdsuite.forces.evaluate import ForceReport
+from mdsuite.pictures import blank, save
 from mdsuite.run import FloatArray
 from mdsuite_analysis.force_accuracy import SMALL_FORCE
 from mdsuite_analysis.measurement import Measurement
@@ -22,9 +21,7 @@ COLOUR, LINE = "#0072B2", "#D55E00"  # told apart by the colour-blind
 
 def draw_forces(report: ForceReport, folder: Path) -> list[Path]:
     """Parity, errors, errors against size, angles, elements and structures, as PNG and SVG."""
-    folder.mkdir(parents=True, exist_ok=True)
-    figure = Figure(figsize=(12.0, 7.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(12.0, 7.4)
     panels = figure.subplots(2, 3)
     reference = np.concatenate([each.reference for each in report.compared])
     predicted = np.concatenate([each.predicted for each in report.compared])
@@ -35,10 +32,7 @@ def draw_forces(report: ForceReport, folder: Path) -> list[Path]:
     _bars(panels[1, 1], report, "element")
     _bars(panels[1, 2], report, "structure")
     figure.suptitle(f"Forces of {report.card.name} against {report.references.origin}: {len(report.compared)} frames")
-    paths = [folder / f"forces.{ending}" for ending in ("png", "svg")]
-    for path in paths:
-        figure.savefig(path, dpi=150)
-    return paths
+    return save(figure, folder / "forces")
 
 
 def _parity(axes: Axes, reference: FloatArray, predicted: FloatArray) -> None:

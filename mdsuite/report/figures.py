@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from mdsuite.assessed import AssessedModel, AssessedRun
 from mdsuite.comparison import Comparison
 from mdsuite.engines.kinds import engine_kind
+from mdsuite.pictures import blank, save
 from mdsuite.plan import Plan
 from mdsuite.report.words import name_of
 from mdsuite.run import FloatArray
@@ -35,8 +34,7 @@ def draw(model: AssessedModel, folder: Path) -> list[Path]:
     runs = [run for run in model.runs if run.energies is not None]
     if not runs:
         return []
-    figure = Figure(figsize=(11.0, 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(11.0, 4.6)
     left, right = figure.subplots(1, 2)
     _draw_energies(left, runs)
     _draw_temperatures(right, runs)
@@ -44,15 +42,7 @@ def draw(model: AssessedModel, folder: Path) -> list[Path]:
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), fontsize="small")
     titles = dict.fromkeys(engine_kind(each.run.engine).title for each in runs)
     figure.suptitle(f"{model.card.name}: {runs[0].run.ensemble.upper()} in {' and '.join(titles)}")
-    return _save(figure, folder / figure_name(model))
-
-
-def _save(figure: Figure, stem: Path) -> list[Path]:
-    stem.parent.mkdir(exist_ok=True)
-    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "svg")]
-    for path in paths:
-        figure.savefig(path, dpi=150)
-    return paths
+    return save(figure, folder / figure_name(model))
 
 
 def energies_drawn(model: AssessedModel) -> str:
@@ -136,8 +126,7 @@ def draw_divergence(plan: Plan, comparison: Comparison, output: Path) -> list[Pa
         *((run, "0.5", "") for run in comparison.coarse),
         *((run, f"C{k}", engine_kind(run.engine).title) for k, run in enumerate(comparison.others)),
     ]
-    figure = Figure(figsize=(7.0, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(7.0, 4.2)
     axes = figure.subplots()
     try:
         reference = read_frames(plan.folder(output, comparison.reference))
@@ -152,4 +141,4 @@ def draw_divergence(plan: Plan, comparison: Comparison, output: Path) -> list[Pa
     axes.set_ylabel("distance of the atoms (Å)")
     axes.set_title(f"{comparison.reference.structure}, from {engine_kind(comparison.reference.engine).title}")
     axes.legend(fontsize="small")
-    return _save(figure, output / "figures" / divergence_name(comparison))
+    return save(figure, output / "figures" / divergence_name(comparison))
