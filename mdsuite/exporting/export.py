@@ -17,7 +17,7 @@ from mdsuite_analysis.measurement import Measurement
 from mdsuite_driver.models.exported import EnergyModel, GraphModel, graph_of
 from mdsuite_driver.models.graph import EnergyAndGradient, with_stored_weights
 from mdsuite_driver.models.load import load, resolve
-from mdsuite_driver.models.neighbours import pairs_within
+from mdsuite_driver.models.neighbours import vectors_within
 from mdsuite_driver.models.protocol import Configuration, Evaluation, Model, ModelCard, ModelError
 
 TOLERANCE = 1e-8
@@ -113,9 +113,8 @@ def example(of: Configuration, card: ModelCard) -> Example:
     """A configuration as a graph takes it."""
     import torch  # noqa: PLC0415  takes seconds
 
-    i, j, translations = pairs_within(of, card.cutoff or 0.0)
-    vectors = torch.as_tensor(of.positions[j] - of.positions[i] + translations)
-    return torch.as_tensor(of.numbers), torch.as_tensor(i), torch.as_tensor(j), vectors.to(getattr(torch, card.dtype))
+    i, j, vectors = (torch.as_tensor(each) for each in vectors_within(of, card.cutoff or 0.0))
+    return torch.as_tensor(of.numbers), i, j, vectors.to(getattr(torch, card.dtype))
 
 
 def compared(
@@ -125,12 +124,15 @@ def compared(
 
     Raises ExportError where the first is more than rounding.
     """
-    written = GraphModel(graph_of(EnergyAndGradient(network), model.card.dtype), model.card)
-    original = GraphModel(graph_of(EnergyAndGradient(model.network), model.card.dtype), model.card)
-    found = [_answer(exported, each) for each in asked]
-    same = _apart("export", found, [_answer(written, each) for each in asked], len(asked))
+    found, written = _answers(exported, asked), _answers(_in_process(network, model.card), asked)
+    same = _apart("export", found, written, len(asked))
     _require_same(same, exported.card, asked)
-    return [*same, *_apart("weights", found, [_answer(original, each) for each in asked], len(asked))]
+    original = written if network is model.network else _answers(_in_process(model.network, model.card), asked)
+    return [*same, *_apart("weights", found, original, len(asked))]
+
+
+def _in_process(network: nn.Module, card: ModelCard) -> GraphModel:
+    return GraphModel(graph_of(EnergyAndGradient(network), card.dtype), card)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,10 @@ class _Answer:
     energy: float
     evaluation: Evaluation | None
     n_atoms: int
+
+
+def _answers(model: Model, asked: Sequence[Configuration]) -> list[_Answer]:
+    return [_answer(model, each) for each in asked]
 
 
 def _answer(model: Model, asked: Configuration) -> _Answer:

@@ -10,9 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mdsuite_driver.models.neighbours import pairs_within
+from mdsuite_driver.models.neighbours import collected, vectors_within
 from mdsuite_driver.models.protocol import (
     Configuration,
     Evaluation,
@@ -20,6 +18,7 @@ from mdsuite_driver.models.protocol import (
     IntArray,
     ModelCard,
     ModelError,
+    first_line,
     require_known,
 )
 
@@ -55,11 +54,7 @@ class GraphModel:
         """Energy, forces and virial; raises ModelError for elements that the model was not made for."""
         i, j, vectors = _pairs(configuration, self._card)
         energy, gradient = self._graph(configuration.numbers, i, j, vectors)
-        forces = np.zeros_like(configuration.positions)
-        np.add.at(forces, i, gradient)
-        np.subtract.at(forces, j, gradient)
-        virial = -vectors.T @ gradient
-        return Evaluation(energy=energy, forces=forces, virial=0.5 * (virial + virial.T))
+        return collected(energy, len(configuration.numbers), i, j, vectors, gradient)
 
 
 class EnergyModel:
@@ -87,8 +82,7 @@ def _pairs(configuration: Configuration, card: ModelCard) -> tuple[IntArray, Int
     require_known(configuration, card.species or (), card.name)
     if any(configuration.pbc) and not card.periodic:
         raise ModelError(f"{card.name} has no periodic boundaries; give a structure with pbc='F F F'")
-    i, j, translations = pairs_within(configuration, card.cutoff or 0.0)
-    return i, j, configuration.positions[j] - configuration.positions[i] + translations
+    return vectors_within(configuration, card.cutoff or 0.0)
 
 
 def load_torchscript(name: str, path: Path) -> GraphModel:
@@ -101,7 +95,7 @@ def load_torchscript(name: str, path: Path) -> GraphModel:
             warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript as a whole, which the file is in
             module = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as TorchScript: {_first_line(error)}") from error
+        raise ModelError(f"{path} cannot be read as TorchScript: {first_line(error)}") from error
     card = _card(name, path, extra[METADATA], "TorchScript")
     return GraphModel(graph_of(module, card.dtype), card)
 
@@ -116,7 +110,7 @@ def load_package(name: str, path: Path) -> GraphModel:
     except (RuntimeError, OSError, ValueError) as error:
         raise ModelError(
             f"{path} cannot be loaded as an AOTInductor package; it was made for one kind of machine and one version "
-            f"of torch (here {torch.__version__}): {_first_line(error)}"
+            f"of torch (here {torch.__version__}): {first_line(error)}"
         ) from error
     card = _card(name, path, stored, "AOTInductor package")
     return GraphModel(graph_of(package, card.dtype), card)
@@ -131,7 +125,7 @@ def load_onnx(name: str, path: Path) -> EnergyModel:
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own, which have no common base
-        raise ModelError(f"{path} cannot be read as ONNX: {_first_line(error)}") from error
+        raise ModelError(f"{path} cannot be read as ONNX: {first_line(error)}") from error
     stored = session.get_modelmeta().custom_metadata_map.get(METADATA, "")
     card = dataclasses.replace(_card(name, path, stored, "ONNX"), forces=False)
     names = [each.name for each in session.get_inputs()]
@@ -173,8 +167,3 @@ def _card(name: str, path: Path, stored: str, kind: str) -> ModelCard:
         ) from error
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return dataclasses.replace(card, name=name, kind=f"{card.kind}, {kind}", sha256=sha256)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

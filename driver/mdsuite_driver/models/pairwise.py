@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mdsuite_driver.models.neighbours import between, collected
 from mdsuite_driver.models.protocol import Evaluation, FloatArray, IntArray
 
 Pairs = tuple[IntArray, IntArray, FloatArray]
@@ -22,12 +23,8 @@ def differentiated(positions: FloatArray, pairs: Pairs, energy_of: Energy) -> Ev
     energy_of : the total energy, eV, of all ordered pairs i, j (n_pairs,) and the vectors (n_pairs, 3), Å, between them
     """
     i, j, translations = pairs
-    separation = positions[j] - positions[i] + translations
+    separation = between(positions, i, j, translations)
     vectors = torch.tensor(separation, requires_grad=True)
     energy = energy_of(torch.as_tensor(i), torch.as_tensor(j), vectors)
     gradient = np.zeros_like(separation) if len(i) == 0 else torch.autograd.grad(energy, vectors)[0].numpy()
-    forces = np.zeros_like(positions)
-    np.add.at(forces, i, gradient)
-    np.subtract.at(forces, j, gradient)
-    virial = -separation.T @ gradient
-    return Evaluation(energy=float(energy.detach()), forces=forces, virial=0.5 * (virial + virial.T))
+    return collected(float(energy.detach()), len(positions), i, j, separation, gradient)
