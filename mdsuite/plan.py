@@ -319,11 +319,6 @@ def _foreign_card(source: str) -> ModelCard:
     return ModelCard(
         name=source.removeprefix(FOREIGN),
         kind="i-PI client that mdsuite did not start",
-        dtype="unknown",
-        n_parameters=None,
-        species=None,
-        cutoff=None,
-        conservative=None,
         periodic=True,
         sha256=hashlib.sha256(source.encode()).hexdigest(),
     )

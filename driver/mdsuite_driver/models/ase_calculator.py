@@ -122,11 +122,6 @@ def _card(source: str) -> ModelCard:
     return ModelCard(
         name=f"{name}?{query}" if query else name,
         kind="ASE calculator",
-        dtype="unknown",
-        n_parameters=None,
-        species=None,
-        cutoff=None,
-        conservative=None,
         periodic=True,
         sha256=hashlib.sha256(f"{name}?{query}".encode() + code).hexdigest(),
     )

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mdsuite_driver.bundled import bundled_models
-from mdsuite_driver.models.protocol import DOUBLE, Doubling, Model, ModelError
+from mdsuite_driver.models.protocol import DOUBLE, Doubling, Model, ModelError, first_line
 
 Checkpoint = dict[str, Any]  # whatever a training program stored; each loader checks what it uses
 Loader = Callable[[str, Checkpoint, str], Model]
@@ -87,10 +87,10 @@ def _read(path: Path, *, trust: bool) -> Checkpoint:
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path} is not a checkpoint of plain tensors: reading it would run code stored in it. If you trust its "
-            f"origin, say so with --trust ({_first_line(error)})"
+            f"origin, say so with --trust ({first_line(error)})"
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as a PyTorch checkpoint: {_first_line(error)}") from error
+        raise ModelError(f"{path} cannot be read as a PyTorch checkpoint: {first_line(error)}") from error
     if not isinstance(checkpoint, dict):
         raise ModelError(f"wanted a checkpoint that is a dictionary, but {path} holds a {type(checkpoint).__name__}")
     return checkpoint
@@ -136,8 +136,3 @@ FORMATS: Mapping[str, Loader] = MappingProxyType(
         "mdsuite-stillinger-weber/1": _classical,
     }
 )
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

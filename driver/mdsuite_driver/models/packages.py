@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from mdsuite_driver.models.ase_calculator import AseModel, load_ase_calculator, typed
-from mdsuite_driver.models.protocol import Model, ModelCard, ModelError
+from mdsuite_driver.models.protocol import Model, ModelCard, ModelError, first_line
 
 GROUP = "mdsuite.models"
 
@@ -74,11 +74,6 @@ def _card(package: Package, location: str, file: str, facts: Mapping[str, Any]) 
     card = ModelCard(
         name=(Path(file).stem if file else package.scheme) + (f"?{query}" if query else ""),
         kind=f"{package.scheme} {_version(package.module)}",
-        dtype="unknown",
-        n_parameters=None,
-        species=None,
-        cutoff=None,
-        conservative=None,
         periodic=True,
         sha256=hashlib.sha256(content + query.encode()).hexdigest(),
     )
@@ -90,8 +85,7 @@ def _version(module: str) -> str:
 
 
 def _said(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def _network_facts(network: Any) -> dict[str, Any]:

@@ -62,13 +62,13 @@ class ModelCard:
 
     name: str
     kind: str
-    dtype: str
-    n_parameters: int | None
-    species: tuple[int, ...] | None
-    cutoff: float | None
-    conservative: bool | None
-    periodic: bool
     sha256: str
+    periodic: bool
+    dtype: str = "unknown"
+    n_parameters: int | None = None
+    species: tuple[int, ...] | None = None
+    cutoff: float | None = None
+    conservative: bool | None = None
     minimum_width: float = 0.0
     forces: bool = True
     origin: str = ""
@@ -98,6 +98,12 @@ class Doubling(Model, Protocol):
     def double(self) -> Model:
         """The same model, its weights as they are, in float64."""
         ...
+
+
+def first_line(error: BaseException) -> str:
+    """Of what an error says, or its name where it says nothing: torch's go on for pages."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def require_known(configuration: Configuration, species: Sequence[int], name: str) -> None:
