@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mdsuite.errors import InputError
+from mdsuite.report.results import SCHEMA
 from mdsuite_driver.models.protocol import ModelCard
 
-SCHEMA = "mdsuite-results/1"
 RUN, CHECK, FORCES = "run", "check", "forces"
 
 Json = Mapping[str, Any]

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from mdsuite.errors import InputError
+from mdsuite.tracing import traced
 from mdsuite_driver.models.exported import METADATA, metadata_of
 from mdsuite_driver.models.graph import Energy, EnergyAndGradient
-from mdsuite_driver.models.protocol import ModelCard
+from mdsuite_driver.models.protocol import ModelCard, first_line
 
 Example = tuple[Tensor, Tensor, Tensor, Tensor]
 """Numbers, i, j and vectors of some configuration; a graph must not depend on its sizes."""
@@ -40,12 +41,9 @@ def write_package(network: nn.Module, card: ModelCard, example: Example, path: P
     Raises InputError where there is no C++ compiler that torch can use.
     """
     import torch._inductor  # noqa: PLC0415  takes seconds
-    from torch.fx.experimental import _config  # noqa: PLC0415
-    from torch.fx.experimental.proxy_tensor import make_fx  # noqa: PLC0415
 
-    # Sizes that are equal in the example are so by chance.
-    with _quiet(), _config.patch(use_duck_shape=False):  # type: ignore[attr-defined]
-        graph = make_fx(EnergyAndGradient(network), tracing_mode="symbolic", _allow_non_fake_inputs=True)(*example)
+    with _quiet():
+        graph = traced(EnergyAndGradient(network), *example)
         exported = torch.export.export(graph, example, dynamic_shapes=_open_sizes(), strict=False)
         try:
             torch._inductor.aoti_compile_and_package(
@@ -54,10 +52,9 @@ def write_package(network: nn.Module, card: ModelCard, example: Example, path: P
                 inductor_configs={"aot_inductor.metadata": {METADATA: _told(card)}},
             )
         except Exception as error:  # torch raises whatever its parts and the C++ compiler do
-            said = str(error).strip().splitlines() or [type(error).__name__]
             raise InputError(
                 f"the .pt2 package of {card.name} could not be compiled, which takes a C++ compiler that torch can "
-                f"use: {said[0]}"
+                f"use: {first_line(error)}"
             ) from error
 
 

@@ -59,6 +59,7 @@ def distill(
     recipe = read_recipe(recipe_path)
     students = _chosen(recipe, names)
     _require_device(device)
+    _sum_in_one_order()
     output.mkdir(parents=True, exist_ok=True)
     say(f"labelling with {recipe.teacher}: {output / 'labels'}")
     labelled = sample(recipe, output / "labels", workers, say)
@@ -77,11 +78,17 @@ def _chosen(recipe: Recipe, names: Collection[str]) -> list[Student]:
 def _require_device(device: str) -> None:
     import torch  # noqa: PLC0415  takes seconds
 
-    torch.set_num_threads(1)  # the order of sums, and with it the weights, would depend on their number
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"wanted the device {device}, but torch cannot use it: {error}") from error
+
+
+def _sum_in_one_order() -> None:
+    """With one thread: the order of sums, and with it the weights, would depend on their number."""
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(1)
 
 
 def _make(of: Distillation, student: Student) -> Path:
@@ -144,11 +151,9 @@ def _write_snapshots(recipe: Recipe, labelled: list[Labelled], output: Path) -> 
 
 
 def _draw_losses(history: Sequence[Epoch], path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from mdsuite.pictures import blank  # noqa: PLC0415  matplotlib is slow to import
 
-    figure = Figure(figsize=(7.0, 4.0), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(7.0, 4.0)
     axes = figure.subplots()
     epochs = [each.number for each in history]
     axes.semilogy(epochs, [1e3 * each.force_rmse for each in history], label="force (meV/Å)")

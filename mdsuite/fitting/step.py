@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from mdsuite.errors import InputError
 from mdsuite.fitting.batch import Batch
 from mdsuite.fitting.recipe import Training
+from mdsuite.tracing import traced
 from mdsuite_driver.models.painn import PaiNN
+from mdsuite_driver.models.protocol import first_line
 
 Network = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 Gradients = tuple[Tensor, list[Tensor]]
@@ -72,9 +74,6 @@ class Compiled:
         return loss, gradients
 
     def _compiled(self, batch: Batch) -> Callable[..., Any]:
-        from torch.fx.experimental import _config  # noqa: PLC0415
-        from torch.fx.experimental.proxy_tensor import make_fx  # noqa: PLC0415
-
         names = [name for name, _ in self._network.named_parameters()]
 
         def step(weights: Sequence[Tensor], *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -84,16 +83,14 @@ class Compiled:
 
         weights = [each.detach() for each in self._network.parameters()]
         try:
-            with _config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # equal sizes are so by chance
-                graph = make_fx(step, tracing_mode="symbolic", _allow_non_fake_inputs=True)(weights, *batch.tensors)
+            graph = traced(step, weights, *batch.tensors)
             compiled: Callable[..., Any] = torch.compile(graph, dynamic=True, fullgraph=True)
             with torch.no_grad():
                 compiled(weights, *batch.tensors)
         except Exception as error:  # torch raises whatever its parts and the C++ compiler do
-            said = str(error).strip().splitlines() or [type(error).__name__]
             raise InputError(
                 "training.compile: the gradients could not be compiled, which takes a C++ compiler that torch can use; "
-                f"mend that, or leave it out of the recipe: {said[0]}"
+                f"mend that, or leave it out of the recipe: {first_line(error)}"
             ) from error
         return compiled
 

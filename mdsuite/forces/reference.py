@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 
 from mdsuite.errors import InputError
+from mdsuite.fitting.sampling import MOST_WITHOUT_LABEL
 from mdsuite.fitting.teacher import make_teacher
 from mdsuite.run import FloatArray
 from mdsuite.structures import configuration, frames_of
 from mdsuite_analysis.potential import Configuration
-
-MOST_WITHOUT_LABEL = 0.01
-"""Share of the frames that may have no finite energy and forces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
