@@ -65,6 +65,7 @@ def distill(
     labelled = sample(recipe, output / "labels", workers, say)
     distillation = Distillation(recipe, recipe_path, output, labelled, device, say)
     _write_snapshots(recipe, labelled, output)
+    _write_held_out(distillation.of(HELD_OUT), output / "held-out.extxyz")
     return [_make(distillation, student) for student in students]
 
 
@@ -148,6 +149,23 @@ def _write_snapshots(recipe: Recipe, labelled: list[Labelled], output: Path) -> 
     folder.mkdir(exist_ok=True)
     for name, atoms in snapshots(recipe, labelled).items():
         ase.io.write(folder / f"{name}.extxyz", atoms, format="extxyz", columns=["symbols", "positions"])
+
+
+def _write_held_out(labelled: Sequence[Labelled], path: Path) -> None:
+    """Frames that no student was fitted to, with the teacher's labels, as `mdsuite forces --reference` reads them."""
+    import ase.io  # noqa: PLC0415
+    from ase import Atoms  # noqa: PLC0415
+    from ase.calculators.singlepoint import SinglePointCalculator  # noqa: PLC0415
+
+    frames = []
+    for each in labelled:
+        for positions, energy, forces in zip(each.positions, each.energies, each.forces, strict=True):
+            atoms = Atoms(numbers=each.numbers, positions=positions)
+            atoms.info.update(name=each.portion.molecule, temperature_K=each.portion.temperature)
+            atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+            frames.append(atoms)
+    with whole(path) as temporary:
+        ase.io.write(temporary, frames, format="extxyz")
 
 
 def _draw_losses(history: Sequence[Epoch], path: Path) -> None:

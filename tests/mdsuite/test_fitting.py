@@ -21,6 +21,7 @@ from mdsuite.fitting.displacement import from_normal_modes
 from mdsuite.fitting.distill import distill
 from mdsuite.fitting.recipe import read_recipe
 from mdsuite.fitting.sampling import HELD_OUT, TRAIN, portions, sample
+from mdsuite.forces.reference import read_references
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import Configuration
 
@@ -93,6 +94,16 @@ def test_training_lowers_the_loss(distilled):
 def test_errors_snapshots_and_a_plot_are_written_beside_the_weights(distilled):
     written = {path.name for path in distilled[1].rglob("*") if path.is_file()}
     assert {"tiny.pt", "tiny.md", "tiny.json", "tiny-training.png", "ethane.extxyz"} <= written
+
+
+def test_the_held_out_frames_are_a_reference_for_forces(distilled):
+    recipe = read_recipe(distilled[0])
+    held_out = [each for each in sample(recipe, distilled[1] / "labels", 1) if each.portion.role == HELD_OUT]
+    read = read_references([distilled[1] / "held-out.extxyz"])
+    assert {each.structure for each in read.frames} == {"ethane"}
+    stored = np.concatenate([each.forces for each in read.frames])
+    assert stored == pytest.approx(np.concatenate([each.forces.reshape(-1, 3) for each in held_out]), abs=1e-7)
+    assert [each.energy for each in read.frames] == pytest.approx(np.concatenate([each.energies for each in held_out]))
 
 
 def test_the_same_recipe_gives_the_same_weights(distilled, tmp_path: Path):
