@@ -168,8 +168,8 @@ def _failed(result: Result, of: Carded) -> list[str]:
 
 def _causes(of: Carded) -> Iterator[tuple[str, str]]:
     for result in of.evidence.results:
-        if len(result.content.get("models", ())) == 1:  # of several models, a cause does not say whose it is
-            for each in result.content["causes"]:
+        for each in result.content["causes"]:
+            if each["model"] == of.name:
                 yield each["name"], each["remedy"]
 
 

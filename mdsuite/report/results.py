@@ -45,7 +45,7 @@ def results(assessment: Assessment, output: Path) -> Json:
         ],
         "envelopes": [_envelope(ladder) for model in assessment.models for ladder in model.ladders],
         "verdicts": [verdict_entry(each) for of in _measured(assessment) for each in of.judged],
-        "causes": [cause_entry(each) for each in _causes(assessment)],
+        "causes": [{**cause_entry(cause), "model": model} for model, cause in _causes(assessment)],
         "preparation": _preparation(assessment.prepared),
         "prepared_twin": _twin(assessment.twin),
         "runs": [
@@ -115,7 +115,7 @@ def check_results(examination: Examination) -> Json:
         "provenance": here(PACKAGES),
         "measurements": [measurement_entry(each) for each in examination.measurements],
         "verdicts": [verdict_entry(each) for each in examination.judged],
-        "causes": [cause_entry(each) for each in examination.causes],
+        "causes": [{**cause_entry(each), "model": card.name} for each in examination.causes],
         "runs": [],
     }
 
@@ -159,10 +159,13 @@ def _envelope(ladder: AssessedLadder) -> Json:
     }
 
 
-def _causes(assessment: Assessment) -> Iterator[Cause]:
+def _causes(assessment: Assessment) -> Iterator[tuple[str, Cause]]:
+    """Each with the name of the model that it is a cause in."""
     for model in assessment.models:
-        yield from model.causes
-    yield from (each.cause for each in assessment.agreements if each.cause is not None)
+        yield from ((model.card.name, each) for each in model.causes)
+    for agreement in assessment.agreements:
+        if agreement.cause is not None:
+            yield agreement.run.model_name, agreement.cause
 
 
 def cause_entry(cause: Cause) -> Json:

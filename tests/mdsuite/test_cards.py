@@ -73,11 +73,14 @@ def test_results_of_other_weights_are_not_used(tmp_path: Path):
 
 def test_what_failed_is_what_a_model_must_not_be_used_for(tmp_path: Path):
     verdicts = [{"criterion": "Energy drift", "outcome": "fail", "subject": CONDITIONS}]
-    causes = [{"name": "cutoff_discontinuity", "remedy": "make it smooth", "share": 1.0, "evidence": []}]
+    cause = {"name": "cutoff_discontinuity", "remedy": "make it smooth", "share": 1.0, "evidence": []}
+    other = {"name": "precision", "remedy": "compute in float64", "share": 1.0, "evidence": [], "model": "another"}
+    causes = [{**cause, "model": CARD.name}, other]
     text = written(tmp_path, folder(tmp_path / "run", verdicts=verdicts, causes=causes))
     limits = text[text.index("must not be used for") : text.index("## Forces")]
     assert "argon in lammps, 60 K, 4 fs: NOT RECOMMENDED" in limits
     assert "`cutoff_discontinuity`: make it smooth" in text
+    assert "compute in float64" not in text
 
 
 @pytest.mark.parametrize(
