@@ -228,7 +228,6 @@ def test_a_configuration_that_means_nothing_is_refused(change):
 @pytest.mark.parametrize(
     ("recipe", "sizes"),
     [
-        ("painn-ultra-tiny", {"painn-ultra-tiny": 21571}),
         ("painn", {"painn-ultra-tiny": 22171, "painn-tiny": 76155, "painn-original": 431605}),
     ],
 )

@@ -215,7 +215,7 @@ CONSERVATIVE = [
     "angle_branch", "boundary_step", "chiral", "external_field", "spin_up", "virial_sign", "cell_offset",
 ]  # fmt: skip
 NON_CONSERVATIVE = [
-    "curl", "scaled", "direct", "noisy", "unit_slip_energy", "unit_slip_forces", "unit_slip_positions", "clipped",
+    "curl", "scaled", "direct", "noisy", "unit_slip_energy", "unit_slip_forces", "unit_slip_positions",
     "rounded_forces", "mutating", "bfloat16",
 ]  # fmt: skip
 
@@ -343,7 +343,7 @@ def test_the_jacobian_of_direct_forces_is_not_symmetric(strength: float, asymmet
 @pytest.mark.parametrize(("host", "structure"), [("argon", "argon"), ("student", "ethanol")])
 def test_the_field_of_direct_forces_is_as_strong_as_stated(host: str, structure: str):
     defective, clean = (animal("direct", host, s).evaluate(of(bundled(structure))).forces for s in (0.1, 0))
-    assert np.sqrt(((defective - clean) ** 2).mean() / (clean**2).mean()) == pytest.approx(0.1, rel=0.1)
+    assert np.sqrt(((defective - clean) ** 2).mean() / (clean**2).mean()) == pytest.approx(0.1, rel=0.15)
 
 
 def test_scaled_forces_are_a_thousandth_too_large():
@@ -353,8 +353,11 @@ def test_scaled_forces_are_a_thousandth_too_large():
 
 
 def test_clipped_forces_are_no_longer_than_the_limit():
-    forces = animal("clipped", "student").evaluate(of(ethanol())).forces
+    stretched = ethanol()
+    stretched.positions[0] += 0.1
+    forces = animal("clipped", "student").evaluate(of(stretched)).forces
     assert np.linalg.norm(forces, axis=1).max() == pytest.approx(2.0)
+    assert force_error(animal("clipped", "student"), of(stretched)) > 5e-4
 
 
 def test_rounded_forces_are_whole_multiples():
