@@ -129,9 +129,16 @@ def _classical(name: str, checkpoint: Checkpoint, sha256: str) -> Model:
     return load_classical(name, checkpoint, sha256)
 
 
+def _ace(name: str, checkpoint: Checkpoint, sha256: str) -> Model:
+    from mdsuite_driver.models.ace.model import load_ace  # noqa: PLC0415
+
+    return load_ace(name, checkpoint, sha256)
+
+
 FORMATS: Mapping[str, Loader] = MappingProxyType(
     {
         "mdsuite-painn/1": _painn,
+        "mdsuite-ace/1": _ace,
         "mdsuite-lennard-jones/1": _classical,
         "mdsuite-stillinger-weber/1": _classical,
     }
