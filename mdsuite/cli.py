@@ -375,6 +375,21 @@ def distill(recipe: Path, output: Path, students: Sequence[str], workers: int | 
         sys.exit(BAD_INPUT)
 
 
+@main.command()
+@click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE.toml")
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="For the model and its errors.")
+def fit(recipe: Path, output: Path) -> None:
+    """Fit a linear ACE to labelled structures, as a recipe says.
+
+    \b
+    mdsuite fit inputs/recipes/si-ace.toml --output fitted
+    mdsuite run --model fitted/si-ace.pt --structure silicon --engine lammps
+
+    Exit codes: 0 written, 2 bad input.
+    """  # noqa: D301  \b is click's
+    _finish(lambda: _fit(recipe, output))
+
+
 def _finish(work: Callable[[], int]) -> NoReturn:
     """Exit with the code that the work returns, or with that of what kept it from returning."""
     with _stoppable(None):
@@ -386,6 +401,14 @@ def _finish(work: Callable[[], int]) -> NoReturn:
         except KeyboardInterrupt:
             code = STOPPED
     sys.exit(code)
+
+
+def _fit(recipe: Path, output: Path) -> int:
+    from mdsuite.linear.console import print_fit  # noqa: PLC0415  torch takes seconds
+    from mdsuite.linear.fit import fit as carry_out  # noqa: PLC0415
+
+    print_fit(carry_out(recipe, output, click.echo))
+    return 0
 
 
 def _check(

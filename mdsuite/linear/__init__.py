@@ -1,0 +1,1 @@
+"""Linear models fitted to energies, forces and virials."""
