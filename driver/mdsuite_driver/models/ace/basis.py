@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mdsuite_driver.models.ace.harmonics import coupling, spherical_harmonics
 from mdsuite_driver.models.ace.radial import JACOBI, MANY, PAIR, Agnesi, Polynomials, many_body_envelope, pair_envelope
-from mdsuite_driver.models.ace.specification import HIGHEST_ORDER, Channel, Product, Specification
+from mdsuite_driver.models.ace.specification import Channel, Product, Specification
 
 Monomial = tuple[int, ...]
 """Sorted columns of the density: one-particle functions with their m."""
@@ -44,6 +44,9 @@ class Basis(nn.Module):
     coupling: Tensor
     radials: Tensor
     angles: Tensor
+    singles: Tensor
+    doubles: Tensor
+    triples: Tensor
 
     def __init__(self, specification: Specification) -> None:
         super().__init__()
@@ -61,10 +64,10 @@ class Basis(nn.Module):
         self.register_buffer(
             "angles", torch.tensor([ell * ell + ell + m for _, ell, m in self._columns]), persistent=False
         )
-        for order in range(1, HIGHEST_ORDER + 1):
+        for order, name in enumerate(("singles", "doubles", "triples"), start=1):
             of_order = [each for each in self._monomials if len(each) == order]
             factors = torch.tensor(of_order, dtype=torch.long).reshape(-1, order)
-            self.register_buffer(f"factors{order}", factors, persistent=False)
+            self.register_buffer(name, factors, persistent=False)
         self.many, self.pair = (
             Polynomials(specification.n_radial, alpha, specification.nodes) for alpha in (JACOBI, 0.0)
         )
@@ -97,8 +100,14 @@ class Basis(nn.Module):
 
     def monomials(self, density: Tensor) -> Tensor:
         """Products (n_atoms, n_monomials) of one-particle functions."""
-        found = [density[:, getattr(self, f"factors{order}")].prod(dim=2) for order in range(1, HIGHEST_ORDER + 1)]
-        return torch.cat(found, dim=1)
+        return torch.cat(
+            [
+                density[:, self.singles[:, 0]],
+                density[:, self.doubles[:, 0]] * density[:, self.doubles[:, 1]],
+                density[:, self.triples[:, 0]] * density[:, self.triples[:, 1]] * density[:, self.triples[:, 2]],
+            ],
+            dim=1,
+        )
 
     def forward(self, species: Tensor, i: Tensor, j: Tensor, vectors: Tensor) -> Tensor:
         """Every function (n_atoms, n_functions) around every atom: products first, then pair functions."""
