@@ -390,6 +390,52 @@ def fit(recipe: Path, output: Path) -> None:
     _finish(lambda: _fit(recipe, output))
 
 
+@main.command()
+@click.argument("baseline")
+@click.argument("candidate")
+@click.option("--data", multiple=True, required=True, type=click.Path(path_type=Path), metavar="FILE", help="Labels.")
+@click.option(
+    "--train",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="What linear models are fitted to anew.  [default: parts of the data]",
+)
+@click.option("--label", "labels", multiple=True, metavar="KIND=NAME", help="energy, forces, virial or group in FILE.")
+@click.option(
+    "--margin", type=click.FloatRange(0, min_open=True), default=0.05, help="By which errors may differ and be equal."
+)
+@click.option("--folds", type=click.IntRange(2), default=5, help="Parts of the data.")
+@click.option("--repeats", type=click.IntRange(1), default=5, help="Of the division into parts.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of parts and bootstrap.")
+@click.option("--trust", is_flag=True, help="Run code and pickles stored in a model's file.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-compare"), help="For the report.")
+def compare(
+    baseline: str,
+    candidate: str,
+    data: tuple[Path, ...],
+    train: tuple[Path, ...],
+    labels: Sequence[str],
+    output: Path,
+    *,
+    margin: float,
+    folds: int,
+    repeats: int,
+    seed: int,
+    trust: bool,
+) -> None:
+    """Say whether CANDIDATE may be put in the place of BASELINE.
+
+    \b
+    mdsuite compare old.pt new.pt --data labelled.extxyz
+    mdsuite compare old.pt new.pt --data Si_tiny.xyz --label energy=dft_energy --label forces=dft_force
+
+    Exit codes: 0 equivalent or better, 1 worse, 2 bad input, 3 inconclusive.
+    """  # noqa: D301  \b is click's
+    asked = {"margin": margin, "folds": folds, "repeats": repeats, "seed": seed}
+    _finish(lambda: _compare((baseline, candidate), (data, train), labels, output, asked, trust=trust))
+
+
 def _finish(work: Callable[[], int]) -> NoReturn:
     """Exit with the code that the work returns, or with that of what kept it from returning."""
     with _stoppable(None):
@@ -401,6 +447,26 @@ def _finish(work: Callable[[], int]) -> NoReturn:
         except KeyboardInterrupt:
             code = STOPPED
     sys.exit(code)
+
+
+def _compare(
+    models: tuple[str, str],
+    files: tuple[tuple[Path, ...], tuple[Path, ...]],
+    labels: Sequence[str],
+    output: Path,
+    asked: Mapping[str, Any],
+    *,
+    trust: bool,
+) -> int:
+    from mdsuite.linear.data import keys_of  # noqa: PLC0415  torch takes seconds
+    from mdsuite.replacement.compare import Question  # noqa: PLC0415
+    from mdsuite.replacement.compare import compare as carry_out  # noqa: PLC0415
+    from mdsuite.replacement.report import EXIT_CODES, print_end, write_report  # noqa: PLC0415
+
+    question = Question(data=files[0], train=files[1], keys=keys_of(labels), **asked)
+    found = carry_out(*models, question, click.echo, trust=trust)
+    print_end(found, write_report(found, output))
+    return EXIT_CODES[found.standing]
 
 
 def _fit(recipe: Path, output: Path) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,15 @@ class Keys:
     forces: str = "forces"
     virial: str = "virial"
     group: str = "config_type"
+
+
+def keys_of(told: Sequence[str]) -> Keys:
+    """From words such as "energy=dft_energy"; raises InputError for others."""
+    given = dict(each.partition("=")[::2] for each in told)
+    known = [field.name for field in fields(Keys)]
+    if wrong := [each for each in told if each.partition("=")[0] not in known or not each.partition("=")[2]]:
+        raise InputError(f"wanted KIND=NAME with one of {', '.join(known)}, got {wrong[0]!r}")
+    return Keys(**given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -143,13 +143,14 @@ def _write(fitted: Fitted, recipe_path: Path) -> None:
         "recipe_sha256": hashlib.sha256(recipe_path.read_bytes()).hexdigest(),
         "origin": f"Fitted to {fitted.errors[-1].n_structures} structures of {', '.join(recipe.data.files)}.",
         "solver": recipe.fit.solver,
+        "recipe": recipe.model_dump_json(),  # so that it can be fitted again to other structures
     }
     with whole(fitted.file) as temporary:
         stored = checkpoint(network, training)
         stored["committee"] = torch.as_tensor(solution.committee.reshape(-1, *shape))
         torch.save(stored, temporary)
     content = {
-        **training,
+        **{key: value for key, value in training.items() if key != "recipe"},
         "functions": names(fitted.basis),
         "rows": fitted.n_rows,
         "rank": solution.rank,

@@ -10,6 +10,7 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
+from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
 from mdsuite_driver.contract import ModelContract
@@ -149,6 +150,13 @@ def test_polynomials_are_orthonormal(alpha: float):
     values = orthonormal(torch.as_tensor(x), 12, alpha).numpy()
     overlap = values.T @ (values * (weights * (1 - x**2) ** alpha)[:, None])
     np.testing.assert_allclose(overlap, np.eye(12), atol=1e-12)
+
+
+def test_splines_are_natural_cubics_in_double_precision():
+    nodes = np.linspace(-1.0, 1.0, 100)
+    expected = CubicSpline(nodes, orthonormal(torch.as_tensor(nodes), 8, 4.0).numpy(), bc_type="natural")
+    x = np.random.default_rng(0).uniform(-1.0, 1.0, 1000)
+    np.testing.assert_allclose(Polynomials(8, 4.0, 100)(torch.as_tensor(x)), expected(x), atol=1e-12)
 
 
 def test_harmonics_are_orthonormal_on_the_sphere():

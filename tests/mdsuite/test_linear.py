@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import ase.io
@@ -15,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from mdsuite.cli import main
 from mdsuite.linear.data import UNGROUPED, Keys, read_labelled
-from mdsuite.linear.design import Weights, asked, blocks, responses, weighted
+from mdsuite.linear.design import Block, Weights, asked, blocks, responses, weighted
 from mdsuite.linear.errors import Errors, errors
 from mdsuite.linear.fit import smoothness
 from mdsuite.linear.solve import bayesian, least_squares
@@ -50,10 +51,16 @@ def specification(degree: float, *, lossy: bool = False) -> Specification:
     )
 
 
-def si_tiny(degree: int, solver: str, *, lossy: bool) -> dict[str, Errors]:
+@cache
+def rows_of_si_tiny(degree: int, *, lossy: bool) -> tuple[Basis, list[Block]]:
     keys = Keys(energy="dft_energy", forces="dft_force", virial="dft_virial")
     basis = Basis(specification(degree, lossy=lossy))
-    found = blocks(basis, read_labelled([SI_TINY], keys), {14: LONE_SILICON}, {UNGROUPED: Weights(), "liq": LIQUID})
+    weights = {UNGROUPED: Weights(), "liq": LIQUID}
+    return basis, blocks(basis, read_labelled([SI_TINY], keys), {14: LONE_SILICON}, weights)
+
+
+def si_tiny(degree: int, solver: str, *, lossy: bool) -> dict[str, Errors]:
+    basis, found = rows_of_si_tiny(degree, lossy=lossy)
     solve = bayesian if solver == "blr" else least_squares
     return {each.group: each for each in errors(found, solve(*weighted(found), smoothness(basis)).coefficients)}
 
@@ -65,11 +72,16 @@ def rounded(each: Errors) -> tuple[float, float, float]:
 
 @needs_data
 @pytest.mark.parametrize(
-    ("lossy", "expected"), [(False, (5.797, 0.197, 104.086)), (True, (10.399, 0.315, 145.482))], ids=["full", "lossy"]
+    ("solver", "lossy", "expected"),
+    [
+        ("blr", False, (5.797, 0.197, 104.086)),
+        ("blr", True, (10.399, 0.315, 145.482)),
+        ("qr", False, (4.455, 0.190, 92.519)),
+        ("qr", True, (9.297, 0.306, 137.291)),
+    ],
 )
-def test_published_errors_are_reproduced_at_degree_10(lossy: bool, expected: tuple[float, float, float]):
-    found = rounded(si_tiny(10, "blr", lossy=lossy)["all"])
-    assert found == pytest.approx(expected, abs=1.01e-3)
+def test_published_errors_are_reproduced_at_degree_10(solver: str, lossy: bool, expected: tuple[float, float, float]):
+    assert rounded(si_tiny(10, solver, lossy=lossy)["all"]) == pytest.approx(expected, abs=1.01e-3)
 
 
 LIMITS = {
@@ -77,27 +89,39 @@ LIMITS = {
     "blr": {"dia": (1.6, 0.03, 33.3255), "liq": (0.4, 0.19, 35), "bt": (3.8, 0.073, 90), "all": (2.8, 0.14, 68)},
 }
 PUBLISHED = {
-    False: {
+    ("blr", "full"): {
         "dia": (1.586, 0.029, 29.866),
         "liq": (0.364, 0.178, 33.934),
         "bt": (3.420, 0.071, 88.180),
         "all": (2.590, 0.138, 64.896),
     },
-    True: {
+    ("blr", "lossy"): {
         "dia": (3.688, 0.040, 67.000),
         "liq": (0.842, 0.290, 51.704),
         "bt": (5.261, 0.087, 127.341),
         "all": (4.416, 0.221, 100.285),
+    },
+    ("qr", "full"): {
+        "dia": (1.165, 0.023, 26.794),
+        "liq": (0.549, 0.150, 35.095),
+        "bt": (2.174, 0.067, 75.290),
+        "all": (1.698, 0.117, 55.837),
+    },
+    ("qr", "lossy"): {
+        "dia": (2.970, 0.026, 66.743),
+        "liq": (1.070, 0.249, 46.858),
+        "bt": (4.274, 0.082, 111.659),
+        "all": (3.581, 0.191, 90.665),
     },
 }
 
 
 @needs_data
 @pytest.mark.slow
-@pytest.mark.parametrize("lossy", [False, True], ids=["full", "lossy"])
-def test_published_errors_are_reproduced_at_degree_12(lossy: bool):
-    found = si_tiny(12, "blr", lossy=lossy)
-    for group, expected in PUBLISHED[lossy].items():
+@pytest.mark.parametrize(("solver", "basis"), PUBLISHED)
+def test_published_errors_are_reproduced_at_degree_12(solver: str, basis: str):
+    found = si_tiny(12, solver, lossy=basis == "lossy")
+    for group, expected in PUBLISHED[solver, basis].items():
         assert rounded(found[group]) == pytest.approx(expected, abs=1.01e-3), group
 
 

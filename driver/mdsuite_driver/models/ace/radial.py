@@ -73,7 +73,7 @@ class Polynomials(torch.nn.Module):
             return orthonormal(x, self._n, self._alpha)
         width = 2.0 / (self._nodes - 1)
         interval = ((x + 1.0) / width).floor().long().clamp(0, self._nodes - 2)
-        t = (x + 1.0 - interval * width)[:, None]
+        t = (x + 1.0 - interval.to(x.dtype) * width)[:, None]  # an integer times a float is single precision
         c = self.coefficients[:, interval]
         return ((c[0] * t + c[1]) * t + c[2]) * t + c[3]
 

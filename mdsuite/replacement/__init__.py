@@ -1,0 +1,1 @@
+"""Whether a model may be put in the place of another."""

@@ -1,0 +1,113 @@
+"""Squared errors of a model on structures: as it is, fitted anew to others, or by repeated cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mdsuite.errors import InputError
+from mdsuite.linear.data import Labelled
+from mdsuite.linear.design import ENERGY, FORCES, VIRIAL, VOIGT, Block, asked, blocks
+from mdsuite.linear.fit import solve
+from mdsuite.replacement.sides import Linear, Side
+from mdsuite.run import FloatArray, IntArray
+from mdsuite_driver.models.protocol import ModelError
+
+KINDS = (ENERGY, FORCES, VIRIAL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Squared:
+    """Sums of squared errors (n_structures,) and of how many labels, by kind; NaN where a structure has none.
+
+    Energies and virials are per atom: eV², (eV/Å)², eV².
+    """
+
+    sums: Mapping[str, FloatArray]
+    counts: Mapping[str, IntArray]
+
+
+def as_it_is(side: Side, labelled: Sequence[Labelled]) -> Squared:
+    """Raises InputError where the model has no answer for a structure."""
+    return _gathered([_of_answer(side, each) for each in labelled])
+
+
+def design(linear: Linear, labelled: Sequence[Labelled]) -> list[Block]:
+    """The rows of every structure."""
+    return blocks(linear.model.network.basis, labelled, linear.references, linear.recipe.row_weights())
+
+
+def fitted_to(linear: Linear, train: Sequence[Block], test: Sequence[Block]) -> Squared:
+    """Errors on `test` of the model fitted anew to `train`, by its own recipe."""
+    coefficients = solve(linear.model.network.basis, train, linear.recipe).coefficients
+    return _gathered([_of_block(each, coefficients) for each in test])
+
+
+def cross_validated(linear: Linear, rows: Sequence[Block], folds: Sequence[IntArray]) -> Squared:
+    """Mean squared errors of each structure over all fits that it was left out of.
+
+    folds : of each repeat, the fold (n_structures,) of every structure; -1 for those that are in every fit
+    """
+    sums: dict[str, list[FloatArray]] = {kind: [] for kind in KINDS}
+    for of_repeat in folds:
+        held_out = {kind: np.full(len(rows), np.nan) for kind in KINDS}
+        for fold in range(int(of_repeat.max()) + 1):
+            chosen = np.flatnonzero(of_repeat == fold)
+            train = [each for each, own in zip(rows, of_repeat, strict=True) if own != fold]
+            found = fitted_to(linear, train, [rows[int(k)] for k in chosen])
+            for kind in KINDS:
+                held_out[kind][chosen] = found.sums[kind]
+        for kind in KINDS:
+            sums[kind].append(held_out[kind])
+    counts = _gathered([_of_block(each, np.zeros(each.matrix.shape[1])) for each in rows]).counts
+    return Squared(sums={kind: np.mean(each, axis=0) for kind, each in sums.items()}, counts=counts)
+
+
+def folds_of(labelled: Sequence[Labelled], n_folds: int, n_repeats: int, seed: int) -> list[IntArray]:
+    """Of each repeat, the fold of every structure; each type is spread over all, and lone atoms are in none."""
+    rng = np.random.default_rng(seed)
+    groups: dict[str, list[int]] = {}
+    for k, each in enumerate(labelled):
+        if each.n_atoms > 1:
+            groups.setdefault(each.group, []).append(k)
+    made = []
+    for _ in range(n_repeats):
+        fold = np.full(len(labelled), -1, dtype=np.int64)
+        start = 0
+        for members in groups.values():
+            fold[rng.permutation(members)] = (start + np.arange(len(members))) % n_folds
+            start += len(members)
+        made.append(fold)
+    return made
+
+
+def _of_answer(side: Side, each: Labelled) -> Iterator[tuple[str, FloatArray]]:
+    try:
+        found = side.model.evaluate(asked(each))
+    except ModelError as error:
+        raise InputError(f"{side.name} has no answer for {each.name}: {error}") from error
+    if each.energy is not None:
+        yield ENERGY, np.array([(found.energy - each.energy) / each.n_atoms])
+    if each.forces is not None:
+        yield FORCES, (found.forces - each.forces).ravel()
+    if each.virial is not None:
+        yield VIRIAL, np.array([(found.virial - each.virial)[a, b] / each.n_atoms for a, b in VOIGT])
+
+
+def _of_block(block: Block, coefficients: FloatArray) -> Iterator[tuple[str, FloatArray]]:
+    residual = block.matrix @ coefficients - block.target
+    for kind in KINDS:
+        own = residual[block.kind == kind]
+        if len(own):
+            yield kind, own if kind == FORCES else own / block.labelled.n_atoms
+
+
+def _gathered(of: Sequence[Iterator[tuple[str, FloatArray]]]) -> Squared:
+    sums = {kind: np.full(len(of), np.nan) for kind in KINDS}
+    counts = {kind: np.zeros(len(of), dtype=np.int64) for kind in KINDS}
+    for k, each in enumerate(of):
+        for kind, residual in each:
+            sums[kind][k], counts[kind][k] = float(residual @ residual), len(residual)
+    return Squared(sums=sums, counts=counts)
