@@ -152,6 +152,36 @@ class TestSevennet(ModelContract):
     accuracy = 1e-2
 
 
+def require_contract(source: str, structure: str, accuracy: float = 1e-4) -> None:
+    contract = ModelContract()
+    contract.source, contract.structure, contract.accuracy = source, structure, accuracy  # type: ignore[misc]
+    for name in (each for each in dir(contract) if each.startswith("test_")):
+        getattr(contract, name)()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["conservative", "direct"])
+def test_an_orb_with_random_weights_keeps_the_contract(tmp_path: Path, kind: str):
+    """Pip install 'mdsuite[orb]'."""
+    import torch
+    from orb_models.forcefield import pretrained
+
+    torch.manual_seed(0)
+    before = torch.get_default_dtype()
+    system = pretrained.SystemConfig(radius=6.0, max_num_neighbors=20 if kind == "direct" else 120)
+    network = getattr(pretrained, f"orb_v3_{kind}_architecture")(device="cpu", system_config=system)
+    torch.save(network.state_dict(), tmp_path / "random.ckpt")
+    architecture = f"orb_v3_{kind}_{'20' if kind == 'direct' else 'inf'}_omat"
+    source = f"orb:{tmp_path / 'random.ckpt'}?architecture={architecture}&compile=false&precision=float64"
+    try:
+        card = load(source, trust=True).card
+        assert (card.conservative, card.cutoff) == (kind == "conservative", 6.0)
+        if kind == "conservative":  # random forces that are no gradient are in no unit of the energy
+            require_contract(source, str(STRUCTURES / "silicon.extxyz"))
+    finally:
+        torch.set_default_dtype(before)
+
+
 @pytest.mark.slow
 def test_a_mace_with_random_weights_keeps_the_contract(tmp_path: Path):
     """Pip install 'mdsuite[mace]'."""
@@ -186,8 +216,4 @@ def test_a_mace_with_random_weights_keeps_the_contract(tmp_path: Path):
         torch.save(network, tmp_path / "random.model")
     finally:
         torch.set_default_dtype(before)
-    contract = ModelContract()
-    contract.source = f"mace:{tmp_path / 'random.model'}"  # type: ignore[misc]
-    contract.structure = str(STRUCTURES / "silicon.extxyz")  # type: ignore[misc]
-    for name in (each for each in dir(contract) if each.startswith("test_")):
-        getattr(contract, name)()
+    require_contract(f"mace:{tmp_path / 'random.model'}", str(STRUCTURES / "silicon.extxyz"))

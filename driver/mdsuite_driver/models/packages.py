@@ -142,7 +142,8 @@ def _orb(file: str, architecture: str = "orb_v3_conservative_inf_omat", device: 
 
 def _orb_facts(calculator: Any) -> dict[str, Any]:
     conservative = "conservative" in type(calculator.model).__name__.lower()
-    return {**_network_facts(calculator.model), "conservative": conservative}
+    cutoff = float(calculator.model.system_config.radius)
+    return {**_network_facts(calculator.model), "conservative": conservative, "cutoff": cutoff}
 
 
 def _uma(file: str, task: str = "omol", device: str = "cpu") -> Any:
