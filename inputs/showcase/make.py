@@ -29,6 +29,7 @@ CAMPAIGN = HERE / "campaign.toml"
 HELD_OUT = HERE / "held-out.extxyz"
 CONTROL = "ase:mdsuite_driver.zoo:wrong_potential?host=student"
 CONTROL_PS = 2.0
+SEED_START = "../shared/data/seed_students/molecule_0.extxyz"
 LIMIT = 1.0
 """meV/atom/ps, of the drift that production-nve allows."""
 
@@ -37,11 +38,12 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Found:
-    """What was measured of a model: its forces, and its trajectories with all that was judged of them."""
+    """What was measured of a model: its forces, its trajectories, and static checks where they were made."""
 
     source: str
     forces: Json
     run: Json
+    check: Json | None = None
 
     @property
     def name(self) -> str:
@@ -65,7 +67,12 @@ class Found:
     @property
     def is_seed(self) -> bool:
         """Whether it is a student of the seed documents."""
-        return "seed_students" in self.source
+        return self.is_of_seed(self.source)
+
+    @staticmethod
+    def is_of_seed(source: str) -> bool:
+        """Whether a source is a student of the seed documents."""
+        return "seed_students" in source
 
     @property
     def r2(self) -> Json:
@@ -93,13 +100,24 @@ def main(output: Path) -> None:
     forces = {source: output / "forces" / f"{k}" for k, source in enumerate([*models, CONTROL])}
     for source, folder in forces.items():
         mdsuite("forces", source, "--reference", HELD_OUT, "--output", folder)
+    checks = {source: output / "check" / f"{k}" for k, source in enumerate(models)}
+    for source, folder in checks.items():
+        mdsuite("check", source, "--structure", campaign["structures"][0], "--output", folder)
     mdsuite("run", CAMPAIGN, "--output", output / "run")
     control = ("--engine", "lammps", "--structure", "ethanol", "--time-ps", CONTROL_PS, "--no-follow-up")
     mdsuite("run", "--model", CONTROL, *control, "--output", output / "control")
-    told = [flag for folder in [output / "run", *(forces[each] for each in models)] for flag in ("--from", folder)]
+    # Where the seed students begin, and with a timestep that leaves the integrator little to answer for.
+    seeds = [flag for each in models if Found.is_of_seed(each) for flag in ("--model", each)]
+    fine = ("--engine", "lammps", "--structure", SEED_START, "--timestep-fs", 0.1, "--time-ps", 0.5)
+    mdsuite("run", *seeds, *fine, "--no-check", "--no-follow-up", "--output", output / "causes")
+    told = [
+        flag
+        for folder in [output / "run", *(of[each] for of in (forces, checks) for each in models)]
+        for flag in ("--from", folder)
+    ]
     mdsuite("card", *models, *told, "--output", output / "cards")
-    run, of_control = (json.loads((output / name / "results.json").read_text()) for name in ("run", "control"))
-    found = [Found(source, read(forces[source]), run) for source in models]
+    run, of_control, of_causes = (read(output / name) for name in ("run", "control", "causes"))
+    found = [Found(source, read(forces[source]), run, read(checks[source])) for source in models]
     starts = list(dict.fromkeys(each["subject"]["structure"] for each in run["runs"]))
     template = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined).from_string(
         (HERE / "README.md.j2").read_text()
@@ -111,7 +129,8 @@ def main(output: Path) -> None:
             starts=starts,
             said=said,
             span=span,
-            causes=run["causes"],
+            static=run["causes"],
+            dynamic=[each for each in of_causes["causes"] if each["share"] is not None],
             dynamics=campaign["dynamics"],
             provenance=run["provenance"],
         )
@@ -164,7 +183,10 @@ def span(measurements: Sequence[Json], digits: int = 3) -> str:
     if not values:
         return "not measured"
     unit = "" if measurements[0]["unit"] == "1" else f" {measurements[0]['unit']}"
-    low, high = (words.number(each, digits) for each in (min(values), max(values)))
+    counted = all(each == round(each) for each in values)
+    low, high = (
+        f"{each:.0f}" if counted else words.number(round(each, 9), digits) for each in (min(values), max(values))
+    )
     return f"{low}{unit}" if low == high else f"{low} to {high}{unit}"
 
 
