@@ -7,11 +7,10 @@ From the root of the project, with Si_tiny where the recipes have it; some minut
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
-from make import keep
+from make import keep, mdsuite
 
 HERE = Path(__file__).parent
 RECIPES = HERE.parent / "recipes"
@@ -21,13 +20,6 @@ LABELS = [
     for each in ("energy", "force", "virial")
     for word in ("--label", f"{each.replace('force', 'forces')}=dft_{each}")
 ]
-
-
-def mdsuite(*words: object) -> None:
-    """A command of mdsuite; outcomes are no errors."""
-    code = subprocess.run([sys.executable, "-m", "mdsuite", *map(str, words)], check=False).returncode
-    if code not in (0, 1, 3):
-        sys.exit(code)
 
 
 def main(output: Path) -> None:

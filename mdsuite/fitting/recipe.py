@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from mdsuite.errors import InputError
-
-
-class Section(BaseModel):
-    """A table of a recipe; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from mdsuite.recipes import Section, read
 
 
 class Molecule(Section):
@@ -116,9 +109,4 @@ class Recipe(Section):
 
 def read_recipe(path: Path) -> Recipe:
     """A recipe from TOML; raises InputError naming what is wrong."""
-    try:
-        return Recipe.model_validate(tomllib.loads(path.read_text()))
-    except FileNotFoundError as error:
-        raise InputError(f"wanted a recipe, but there is no file {path}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
-        raise InputError(f"{path} is not a recipe: {error}") from error
+    return read(path, Recipe, "a recipe")

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from mdsuite.errors import InputError
 from mdsuite.linear.data import UNGROUPED, Keys
 from mdsuite.linear.design import Weights
+from mdsuite.recipes import Section, read
 from mdsuite_driver.models.ace.specification import Specification
 
 SPLINE_NODES = 100
 """As in ACEpotentials.jl."""
-
-
-class Section(BaseModel):
-    """A table of a recipe; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Model(Section):
@@ -131,9 +125,4 @@ class LinearRecipe(Section):
 
 def read_linear_recipe(path: Path) -> LinearRecipe:
     """A recipe from TOML; raises InputError naming what is wrong."""
-    try:
-        return LinearRecipe.model_validate(tomllib.loads(path.read_text()))
-    except FileNotFoundError as error:
-        raise InputError(f"wanted a recipe, but there is no file {path}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
-        raise InputError(f"{path} is not a recipe of a linear fit: {error}") from error
+    return read(path, LinearRecipe, "a recipe of a linear fit")
