@@ -17,13 +17,12 @@ from mdsuite.judgement.static_causes import static_causes
 from mdsuite.kept import Key, keep, read_kept
 from mdsuite.plan import Structure
 from mdsuite.run import ANY_ANSWER
-from mdsuite.structures import configuration
+from mdsuite.structures import configuration, question
 from mdsuite_analysis.measurement import NOT_RUN, Measurement, about
 from mdsuite_analysis.potential import Configuration
 from mdsuite_analysis.statics.every import CHECKS, Check
 from mdsuite_driver.models.load import load
-from mdsuite_driver.models.protocol import Configuration as Question
-from mdsuite_driver.models.protocol import Evaluation, Model, ModelCard
+from mdsuite_driver.models.protocol import ModelCard
 
 PARITY = "driver_parity"
 UNREPEATED = ("unrepeated_failures", "1")
@@ -257,7 +256,7 @@ def _parity(subject: Subject, asked: Configuration, session: Session) -> Measure
     """
     try:
         served = session(asked)
-        local = _local(load(subject.source, trust=subject.trust), asked)
+        local = load(subject.source, trust=subject.trust).evaluate(question(asked))
     except Exception as error:  # whatever a model raises
         note = f"{NOT_RUN}{type(error).__name__}: {error}"
         return Measurement(name=PARITY, value=float("nan"), unit="1", note=note)
@@ -265,14 +264,3 @@ def _parity(subject: Subject, asked: Configuration, session: Session) -> Measure
     apart = float(np.abs(served.forces - local.forces).max()) / size
     energies = abs(served.energy - local.energy) / max(abs(local.energy), size)
     return Measurement(name=PARITY, value=max(apart, energies), unit="1")
-
-
-def _local(model: Model, asked: Configuration) -> Evaluation:
-    return model.evaluate(
-        Question(
-            numbers=asked.numbers,
-            positions=asked.positions.copy(),
-            cell=asked.cell,
-            pbc=asked.pbc,
-        )
-    )

@@ -12,6 +12,7 @@ from mdsuite.errors import InputError
 from mdsuite.run import FloatArray
 from mdsuite_analysis.potential import Configuration
 from mdsuite_driver.bundled import inputs_folder
+from mdsuite_driver.models.protocol import Configuration as Question
 
 CLOSEST = 0.3  # Å; less than half the shortest bond there is (H2, 0.74 Å)
 
@@ -110,6 +111,11 @@ def configuration(atoms: Any) -> Configuration:
         cell=np.array(atoms.cell[:], dtype=float),
         pbc=(first, second, third),
     )
+
+
+def question(of: Configuration) -> Question:
+    """A configuration as a model in this process is asked about it; its positions are a copy."""
+    return Question(numbers=of.numbers, positions=of.positions.copy(), cell=of.cell, pbc=of.pbc)
 
 
 def perpendicular_widths(cell: FloatArray) -> FloatArray:

@@ -12,6 +12,7 @@ import torch
 
 from mdsuite.linear.data import UNGROUPED, Labelled
 from mdsuite.run import FloatArray
+from mdsuite.structures import question
 from mdsuite_driver.models.ace.basis import Basis
 from mdsuite_driver.models.neighbours import vectors_within
 from mdsuite_driver.models.protocol import Configuration
@@ -37,8 +38,7 @@ class Responses:
 
 def asked(of: Labelled) -> Configuration:
     """A structure as a model is asked about it."""
-    given = of.configuration
-    return Configuration(numbers=given.numbers, positions=given.positions, cell=given.cell, pbc=given.pbc)
+    return question(of.configuration)
 
 
 def responses(basis: Basis, of: Configuration) -> Responses:
