@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from mdsuite.errors import InputError
 from mdsuite.run import FloatArray
 from mdsuite.structures import configuration, frames_of
+from mdsuite_analysis.elements import symbol
 from mdsuite_analysis.potential import Configuration
 
 UNGROUPED = "default"
@@ -67,6 +68,13 @@ def read_labelled(files: Sequence[str | Path], keys: Keys) -> list[Labelled]:
     if not any(each.forces is not None for each in found):
         raise InputError(f"no structure of {', '.join(map(str, files))} has forces under the name {keys.forces!r}")
     return found
+
+
+def require_elements(labelled: Sequence[Labelled], species: Collection[int], of: str) -> None:
+    """Raise InputError for a structure with an element that is not among the species of something."""
+    for each in labelled:
+        if unknown := sorted(set(each.configuration.numbers.tolist()) - set(species)):
+            raise InputError(f"{each.name} has {symbol(unknown[0])}, which {of} does not know")
 
 
 def _labelled(atoms: Any, name: str, keys: Keys) -> Labelled:

@@ -10,6 +10,7 @@ import numpy as np
 from mdsuite.linear.design import ENERGY, FORCES, VIRIAL, Block
 from mdsuite.run import FloatArray
 
+KINDS = (ENERGY, FORCES, VIRIAL)
 MEV = 1e3
 
 
@@ -28,6 +29,13 @@ class Errors:
     virial: float
 
 
+def residuals(of: Block, coefficients: FloatArray) -> dict[str, FloatArray]:
+    """Predicted less labelled, by kind of label: eV per atom, eV/Å, eV per atom; kinds without labels are empty."""
+    apart = of.matrix @ coefficients - of.target
+    by_atom = 1.0 / of.labelled.n_atoms
+    return {kind: (1.0 if kind == FORCES else by_atom) * apart[of.kind == kind] for kind in KINDS}
+
+
 def errors(blocks: Sequence[Block], coefficients: FloatArray) -> list[Errors]:
     """By type of configuration in the order of the data, and of all together."""
     groups = list(dict.fromkeys(each.labelled.group for each in blocks))
@@ -36,13 +44,9 @@ def errors(blocks: Sequence[Block], coefficients: FloatArray) -> list[Errors]:
 
 
 def _of(group: str, blocks: Sequence[Block], coefficients: FloatArray) -> Errors:
-    found: dict[str, list[FloatArray]] = {ENERGY: [], FORCES: [], VIRIAL: []}
-    for each in blocks:
-        residual = each.matrix @ coefficients - each.target
-        for kind, of_kind in found.items():
-            scale = 1.0 if kind == FORCES else 1.0 / each.labelled.n_atoms
-            of_kind.append(scale * residual[each.kind == kind])
-    energy, forces, virial = (MEV * _root_mean_square(np.concatenate(each)) for each in found.values())
+    found = [residuals(each, coefficients) for each in blocks]
+    of_kinds = [np.concatenate([each[kind] for each in found]) for kind in KINDS]
+    energy, forces, virial = (MEV * _root_mean_square(each) for each in of_kinds)
     return Errors(group=group, n_structures=len(blocks), energy=energy, forces=forces, virial=virial)
 
 

@@ -12,7 +12,7 @@ import torch
 
 from mdsuite.errors import InputError
 from mdsuite.files import whole, write_json
-from mdsuite.linear.data import Labelled, read_labelled
+from mdsuite.linear.data import Labelled, read_labelled, require_elements
 from mdsuite.linear.design import Block, blocks, weighted
 from mdsuite.linear.errors import Errors, errors
 from mdsuite.linear.recipe import LinearRecipe, read_linear_recipe
@@ -55,7 +55,7 @@ def fit(recipe_path: Path, output: Path, say: Callable[[str], None]) -> Fitted:
     recipe = read_linear_recipe(recipe_path)
     specification = recipe.model.specification()
     labelled = read_labelled([recipe_path.parent / each for each in recipe.data.files], recipe.data.keys)
-    _require_elements(labelled, specification.species)
+    require_elements(labelled, specification.species, "the recipe")
     references = _references(recipe, specification.species, labelled)
     basis = Basis(specification)
     say(f"{basis.n_functions} functions around each element, {len(labelled)} structures")
@@ -106,12 +106,6 @@ def names(basis: Basis) -> list[str]:
     ]
     pairs = [f"pair {symbol(each.z) + ' ' if several else ''}{each.n}" for each in basis.pair_functions]
     return [f"{symbol(z)}: {name}" for z in basis.specification.species for name in [*products, *pairs]]
-
-
-def _require_elements(labelled: Sequence[Labelled], species: Sequence[int]) -> None:
-    for each in labelled:
-        if unknown := sorted(set(each.configuration.numbers.tolist()) - set(species)):
-            raise InputError(f"{each.name} has {symbol(unknown[0])}, which the recipe's elements do not name")
 
 
 def _references(recipe: LinearRecipe, species: Sequence[int], labelled: Sequence[Labelled]) -> dict[int, float]:

@@ -83,11 +83,12 @@ def bayesian(
     prior, noise = (FLOOR**2 + float(each) ** 2 for each in found.x)
     theta = vt.T @ (prior * s / (noise + prior * s**2) * projected)
     rank = int((s > s[0] * max(matrix.shape) * np.finfo(float).eps).sum())
+    smallest = float(s[-1])
     return Solution(
         coefficients=theta / smoothness,
         committee=_drawn(theta, s, vt, prior, noise, n_members, seed) / smoothness,
         rank=rank,
-        condition=float(np.linalg.cond(scaled)),
+        condition=float(s[0]) / smallest if smallest > 0.0 else float("inf"),
         undetermined=np.zeros(0, dtype=np.int64),
         prior=prior**0.5,
         noise=noise**0.5,

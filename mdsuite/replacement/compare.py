@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from mdsuite.errors import InputError
-from mdsuite.linear.data import Keys, Labelled, read_labelled
+from mdsuite.linear.data import Keys, Labelled, read_labelled, require_elements
 from mdsuite.linear.design import ENERGY, FORCES, VIRIAL, Block, asked
+from mdsuite.linear.errors import KINDS
 from mdsuite.replacement.audit import Audit, audit
 from mdsuite.replacement.cost import Cost, cost
-from mdsuite.replacement.residuals import KINDS, Squared, as_it_is, cross_validated, design, fitted_to, folds_of
+from mdsuite.replacement.residuals import Squared, as_it_is, cross_validated, design, fitted_to, folds_of
 from mdsuite.replacement.sides import Side, require_comparable, side
 from mdsuite_analysis.paired import Ratio, Standing, error_ratio, together
 
@@ -100,12 +101,11 @@ def compare(
     """Raises InputError for models that cannot be compared and data that cannot be read or have too little in them."""
     sides = side(baseline, trust=trust), side(candidate, trust=trust)
     require_comparable(*sides)
-    labelled = read_labelled(question.data, question.keys)
+    labelled = _read(question.data, sides, question.keys)
+    if not any(each.n_atoms > 1 for each in labelled):
+        raise InputError("wanted structures of more than one atom, got lone atoms alone")
     told(f"{len(labelled)} structures; {sides[0].name} is the baseline, {sides[1].name} the candidate")
     protocol, squared, rows = _measured(sides, labelled, question, told)
-    many = [each for each in labelled if each.n_atoms > 1]
-    if not many:
-        raise InputError("wanted structures of more than one atom, got lone atoms alone")
     told("timing both in turn")
     return Replacement(
         question=question,
@@ -116,8 +116,16 @@ def compare(
         paired=tuple(_paired(labelled, *squared, question)),
         differences=tuple(_differences(*sides, labelled)),
         audit=_audited(*sides, rows),
-        cost=cost(*sides, max(many, key=lambda each: each.n_atoms)),
+        cost=cost(*sides, max(labelled, key=lambda each: each.n_atoms)),
     )
+
+
+def _read(files: Sequence[Path], sides: tuple[Side, Side], keys: Keys) -> list[Labelled]:
+    labelled = read_labelled(files, keys)
+    for each in sides:
+        if each.card.species is not None:
+            require_elements(labelled, each.card.species, each.name)
+    return labelled
 
 
 def _audited(baseline: Side, candidate: Side, rows: Rows | None) -> Audit | str:
@@ -140,7 +148,7 @@ def _measured(
     told("taking both bases apart")
     rows = design(baseline, labelled), design(candidate, labelled)
     if question.train:
-        train = read_labelled(question.train, question.keys)
+        train = _read(question.train, sides, question.keys)
         to = design(baseline, train), design(candidate, train)
         words = (
             f"Both models were fitted anew, each by its own recipe, to {len(train)} structures, and asked about others."

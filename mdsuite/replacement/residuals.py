@@ -10,12 +10,11 @@ import numpy as np
 from mdsuite.errors import InputError
 from mdsuite.linear.data import Labelled
 from mdsuite.linear.design import ENERGY, FORCES, VIRIAL, VOIGT, Block, asked, blocks
+from mdsuite.linear.errors import KINDS, residuals
 from mdsuite.linear.fit import solve
 from mdsuite.replacement.sides import Linear, Side
 from mdsuite.run import FloatArray, IntArray
 from mdsuite_driver.models.protocol import ModelError
-
-KINDS = (ENERGY, FORCES, VIRIAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +96,7 @@ def _of_answer(side: Side, each: Labelled) -> Iterator[tuple[str, FloatArray]]:
 
 
 def _of_block(block: Block, coefficients: FloatArray) -> Iterator[tuple[str, FloatArray]]:
-    residual = block.matrix @ coefficients - block.target
-    for kind in KINDS:
-        own = residual[block.kind == kind]
-        if len(own):
-            yield kind, own if kind == FORCES else own / block.labelled.n_atoms
+    yield from ((kind, own) for kind, own in residuals(block, coefficients).items() if len(own))
 
 
 def _gathered(of: Sequence[Iterator[tuple[str, FloatArray]]]) -> Squared:

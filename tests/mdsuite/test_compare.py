@@ -6,11 +6,15 @@ import json
 from pathlib import Path
 
 import ase.io
+import numpy as np
 import pytest
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from click.testing import CliRunner, Result
 
 from mdsuite.cli import main
 
+STRUCTURE_OF_ANOTHER = "argon-labelled.extxyz"
 DATA = Path(__file__).parents[2] / "inputs" / "data" / "silicon-sw.extxyz"
 RECIPE = """
 name = "{name}"
@@ -30,6 +34,9 @@ solver = "{solver}"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small structures, and models fitted to them."""
     made = tmp_path_factory.mktemp("compare")
+    argon = Atoms("Ar2", positions=[[0.0, 0.0, 0.0], [3.8, 0.0, 0.0]])
+    argon.calc = SinglePointCalculator(argon, energy=-0.01, forces=np.zeros((2, 3)))
+    ase.io.write(made / STRUCTURE_OF_ANOTHER, argon, format="extxyz")
     small = [atoms for atoms in ase.io.read(DATA, index=":") if len(atoms) <= 4]
     ase.io.write(made / "frames.extxyz", small, format="extxyz")
     for name, changes in {
@@ -51,6 +58,7 @@ def compare(folder: Path, baseline: str, candidate: str, output: Path, *flags: o
         str(folder / f"{name}.pt") if (folder / f"{name}.pt").exists() else name for name in (baseline, candidate)
     ]
     given = [] if "--data" in flags else ["--data", str(folder / "frames.extxyz")]
+    flags = tuple(folder / each if each == STRUCTURE_OF_ANOTHER else each for each in flags)
     arguments = ["compare", *models, *given, "--output", str(output), "--repeats", "2", *map(str, flags)]
     return CliRunner().invoke(main, arguments, catch_exceptions=False)
 
@@ -120,6 +128,7 @@ def test_too_few_structures_are_inconclusive_and_say_how_many_are_wanted(folder:
         (("full", "argon-lj"), (), "of the same elements"),
         (("full", "short"), (), "cut off at 5 Å, short at 4.5 Å"),
         (("full", "nothing.pt"), (), "there is no file nothing.pt"),
+        (("full", "again"), ("--data", STRUCTURE_OF_ANOTHER), "has Ar, which full does not know"),
         (("full", "again"), ("--label", "forces=dft_force"), "forces under the name 'dft_force'"),
         (("full", "again"), ("--label", "colour=red"), "wanted KIND=NAME"),
         (("full", "again"), ("--folds", 40), "at least 40 structures"),

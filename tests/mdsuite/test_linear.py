@@ -267,7 +267,7 @@ def germanium(frames: list[Atoms]) -> list[Atoms]:
         (lambda frames: without(frames, "forces"), "has forces under the name 'forces'"),
         (lambda frames: without(frames, "energy"), "has an energy under the name 'energy'"),
         (spoiled, "a label is not finite"),
-        (germanium, "has Ge, which the recipe's elements do not name"),
+        (germanium, "has Ge, which the recipe does not know"),
         (lambda frames: frames[1:], "the energy of a lone Si is not known"),
     ],
     ids=["forces", "energy", "nan", "element", "lone"],
