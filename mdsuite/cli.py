@@ -8,8 +8,8 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -641,115 +641,19 @@ def _run(
     campaign = read_campaign(file, given, **sections)
     profile = read_profile("agreement" if agreement else campaign.criteria)
     _require_lammps(campaign.engine, campaign.lammps_library)
-    from mdsuite.assessment import TWIN, prepared_twin  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.conduct import Conductor  # noqa: PLC0415  what follows takes torch with it
     from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
     from mdsuite.progress import print_agreements, print_summary  # noqa: PLC0415
     from mdsuite.report.write import AGREE, RUN, write_report  # noqa: PLC0415
 
-    task = _Task(console, profile, jobs or _n_cpus() // campaign.threads or 1, stop, agreement)
-    assessment = _assessed(task, campaign, output)
-    if assessment is not None and not agreement and (twin := prepared_twin(assessment)) is not None:
-        console.print("some trajectories are hot; trying a prepared start")
-        of_twin = _assessed(task, twin, output / TWIN)
-        assessment = None if of_twin is None else replace(assessment, twin=of_twin)
+    conductor = Conductor(console, profile, jobs or _n_cpus() // campaign.threads or 1, stop, agreement)
+    assessment = conductor.assessed(campaign, output)
     if assessment is None:
         return STOPPED
     with console.status("writing"):
         report = write_report(assessment, output, AGREE if agreement else RUN)
     (print_agreements if agreement else print_summary)(console, assessment, report)
     return exit_code(assessment.verdict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """What stays the same for every campaign of one command; types import late."""
-
-    console: Any
-    profile: Any
-    jobs: int
-    stop: Stop
-    agreement: bool
-
-
-def _assessed(task: _Task, campaign: Any, output: Path) -> Any:
-    """Prepare, integrate, measure and judge a campaign; None where it was stopped."""
-    from mdsuite.assessment import assess, examine_models  # noqa: PLC0415  what follows takes torch with it
-    from mdsuite.execution.supervise import Status  # noqa: PLC0415
-    from mdsuite.plan import make_plan, open_folder, require_accepted, require_usable  # noqa: PLC0415
-    from mdsuite.preparation import prepare  # noqa: PLC0415
-    from mdsuite.progress import print_stopped  # noqa: PLC0415
-    from mdsuite.reversal import turn_round  # noqa: PLC0415
-
-    console, stop = task.console, task.stop
-    require_usable(output)
-    prepared = prepare(campaign, output, lambda plan, folder: _integrate(task, plan, folder))
-    if prepared.equilibration is not None and prepared.stopped:
-        print_stopped(console, prepared.equilibration, prepared.endings)
-        return None
-    with console.status("loading models and structures"):
-        plan = make_plan(campaign, across_models=task.agreement, structures=prepared.structures, starts=prepared.starts)
-        require_accepted(plan)
-        open_folder(plan, output)
-    with console.status("static checks") as status:
-        examinations = {} if task.agreement else examine_models(plan, task.profile, output, status.update)
-    plan, endings, confidences = _ended(task, plan, prepared, output)
-    if stop.requested and any(each.status is Status.STOPPED for each in endings.values()):
-        print_stopped(console, plan, endings)
-        return None
-    turned = [] if not campaign.reverse else turn_round(plan, output, task.profile, examinations, _carried_out(task))
-    if stop.requested:
-        return None
-    with console.status("measuring"):
-        return assess(
-            plan,
-            output,
-            endings,
-            task.profile,
-            prepared,
-            examinations,
-            confidences,
-            turned,
-            each_run=not task.agreement,
-        )
-
-
-def _ended(task: _Task, plan: Any, prepared: Any, output: Path) -> tuple[Any, Any, Mapping[str, float]]:
-    """The runs at their ends, or where they were decided: the plan as it became, endings, confidences of intervals."""
-    from mdsuite.early import integrate_early, limit_of  # noqa: PLC0415
-    from mdsuite.plan import claim  # noqa: PLC0415
-
-    lost = {run.id: ending for run in plan.all_runs if (ending := prepared.failure_of(run)) is not None}
-
-    def integrate(now: Any) -> Any:
-        claim(now, output)
-        return {**lost, **_integrate(task, now, output, without=lost)}
-
-    limit = limit_of(task.profile) if plan.campaign.early else None
-    if limit is None:
-        return plan, integrate(plan), {}
-    looked = integrate_early(plan, output, integrate, limit)
-    return looked.plan, looked.endings, looked.confidences
-
-
-def _carried_out(task: _Task) -> Callable[[Any, Path], Any]:
-    """What brings the runs of a plan in a folder of their own to their ends."""
-    from mdsuite.plan import claim  # noqa: PLC0415
-
-    def carry_out(plan: Any, folder: Path) -> Any:
-        claim(plan, folder)
-        return _integrate(task, plan, folder)
-
-    return carry_out
-
-
-def _integrate(task: _Task, plan: Any, output: Path, without: Collection[str] = ()) -> Any:
-    """Bring the runs of a plan to their ends, or to a stop."""
-    from mdsuite.execution.local import run_all  # noqa: PLC0415
-    from mdsuite.progress import live, plain  # noqa: PLC0415
-
-    folders = {each.id: plan.folder(output, each) for each in plan.all_runs if each.id not in without}
-    with task.stop.listening(), live(task.console, plan) if task.console.is_terminal else plain(plan) as show:
-        return run_all(folders, task.jobs, task.stop, show)
 
 
 def _bundled_structure_for(model: str, *, trust: bool) -> str:
