@@ -29,9 +29,12 @@ Write = Callable[[nn.Module, ModelCard, Example, Path], None]
 
 
 def write_torchscript(network: nn.Module, card: ModelCard, _example: Example, path: Path) -> None:
-    """By scripting, which keeps every size open."""
+    """By scripting, which keeps every size open; raises InputError for code that TorchScript does not take."""
     with _quiet():  # torch calls TorchScript deprecated; who has C++ of that time has no other
-        scripted = torch.jit.script(EnergyAndGradient(network))
+        try:
+            scripted = torch.jit.script(EnergyAndGradient(network))
+        except Exception as error:  # it raises whatever its parts do for Python that it does not know
+            raise InputError(f"TorchScript does not take the code of {card.name}; write it as .pt2") from error
         torch.jit.save(scripted, str(path), _extra_files={METADATA: _told(card)})
 
 

@@ -60,10 +60,12 @@ class Basis(nn.Module):
         self.register_buffer("index", _index(specification.species), persistent=False)
         self.register_buffer("bonds", _bonds(specification), persistent=False)
         self.register_buffer("coupling", _dense(of_products, self._monomials), persistent=False)
-        self.register_buffer("radials", torch.tensor([n - 1 for n, _, _ in self._columns]), persistent=False)
-        self.register_buffer(
-            "angles", torch.tensor([ell * ell + ell + m for _, ell, m in self._columns]), persistent=False
-        )
+        highest = max((ell for _, ell, _ in self._columns), default=0)
+        radials = _chosen([n - 1 for n, _, _ in self._columns], specification.n_radial)
+        angles = _chosen([ell * ell + ell + m for _, ell, m in self._columns], (highest + 1) ** 2)
+        self.register_buffer("radials", radials, persistent=False)
+        self.register_buffer("angles", angles, persistent=False)
+        self._highest = highest
         for order, name in enumerate(("singles", "doubles", "triples"), start=1):
             of_order = [each for each in self._monomials if len(each) == order]
             factors = torch.tensor(of_order, dtype=torch.long).reshape(-1, order)
@@ -88,26 +90,25 @@ class Basis(nn.Module):
         bond = self.bonds[species[i], species[j]]
         x = Agnesi(*MANY, bond, s.cutoff)(r)
         radial = self.many(x) * many_body_envelope(x)[:, None]
-        highest = max((ell for _, ell, _ in self._columns), default=0)
-        angular = spherical_harmonics(vectors / r[:, None], highest)
+        angular = spherical_harmonics(vectors / r[:, None], self._highest)
         bins = i * len(s.species) + species[j]
-        n_bins = len(species) * len(s.species)
-        one = radial[:, self.radials] * angular[:, self.angles]
-        density = one.new_zeros(n_bins, one.shape[1]).index_add(0, bins, one)
+        n_atoms = species.shape[0]  # as a size that a trace keeps open
+        one = (radial @ self.radials) * (angular @ self.angles)
+        density = one.new_zeros(n_atoms * len(s.species), one.shape[1]).index_add(0, bins, one)
         of_pairs = self.pair(Agnesi(*PAIR, bond, s.cutoff)(r)) * pair_envelope(r, bond, s.cutoff)[:, None]
-        pairs = of_pairs.new_zeros(n_bins, of_pairs.shape[1]).index_add(0, bins, of_pairs)
-        return Surroundings(density.reshape(len(species), -1), pairs.reshape(len(species), -1))
+        pairs = of_pairs.new_zeros(n_atoms * len(s.species), of_pairs.shape[1]).index_add(0, bins, of_pairs)
+        return Surroundings(density.reshape(n_atoms, -1), pairs.reshape(n_atoms, -1))
 
     def monomials(self, density: Tensor) -> Tensor:
         """Products (n_atoms, n_monomials) of one-particle functions."""
-        return torch.cat(
-            [
-                density[:, self.singles[:, 0]],
-                density[:, self.doubles[:, 0]] * density[:, self.doubles[:, 1]],
-                density[:, self.triples[:, 0]] * density[:, self.triples[:, 1]] * density[:, self.triples[:, 2]],
-            ],
-            dim=1,
-        )
+        rows = density.T.contiguous()  # so that what is gathered, and what its derivative scatters, is contiguous
+        singles, doubles, triples = self.singles, self.doubles, self.triples
+        of_orders = [
+            rows[singles[:, 0]],
+            rows[doubles[:, 0]] * rows[doubles[:, 1]],
+            rows[triples[:, 0]] * rows[triples[:, 1]] * rows[triples[:, 2]],
+        ]
+        return torch.cat(of_orders).T
 
     def forward(self, species: Tensor, i: Tensor, j: Tensor, vectors: Tensor) -> Tensor:
         """Every function (n_atoms, n_functions) around every atom: products first, then pair functions."""
@@ -117,11 +118,18 @@ class Basis(nn.Module):
     def folded(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
         """Coefficients (n_species, n_functions) as those of monomials and of pair functions, for a faster energy."""
         n = len(self.products)
-        return coefficients[:, :n] @ self.coupling, coefficients[:, n:]
+        return coefficients[:, :n] @ self.coupling, coefficients[:, n:].clone()
 
     def _place(self, channel: Channel, m: int) -> int:
         column = self._columns.index((channel.n, channel.l, m))
         return self.specification.species.index(channel.z) * len(self._columns) + column
+
+
+def _chosen(places: Sequence[int], n: int) -> Tensor:
+    """A matrix (n, n_chosen) that picks columns; unlike an index, its derivative scatters nothing."""
+    chosen = torch.zeros(n, len(places), dtype=torch.float64)
+    chosen[places, range(len(places))] = 1.0
+    return chosen
 
 
 def _columns(products: Sequence[Product]) -> list[tuple[int, int, int]]:
