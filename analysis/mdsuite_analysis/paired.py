@@ -2,7 +2,8 @@
 
 Differences that are not significant show nothing; equivalence is shown by an interval that lies within a margin (two
 one-sided tests: Schuirmann 1987, doi:10.1007/BF01068419). Intervals are percentile intervals of a bootstrap that draws
-structures, each with the errors of both models (Efron and Tibshirani 1993, chapter 13).
+structures, each with the errors of both models (Efron and Tibshirani 1993, chapter 13). What repeated trainings scatter
+is added to them in quadrature, as far as Student's t knows it (MOVER: Zou and Donner 2008, doi:10.1002/sim.3095).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from scipy.stats import t
 
 from mdsuite_analysis.series import Floats
 
@@ -36,6 +38,7 @@ class Ratio:
     value, ci : float; the interval is None where there are too few structures
     n : structures
     wanted : how many structures would decide, where these do not and it can be told
+    trainings_scatter : they would decide already, if trainings of one model were less different
     """
 
     value: float
@@ -43,28 +46,50 @@ class Ratio:
     n: int
     says: Standing
     wanted: int | None = None
+    trainings_scatter: bool = False
 
 
 def error_ratio(
     baseline: Floats, candidate: Floats, *, margin: float, seed: int = 0, confidence: float = 0.95
 ) -> Ratio:
-    """From sums of squared errors (n_structures,) of both models, on the same labels of the same structures.
+    """From sums of squared errors of both models, on the same labels of the same structures.
 
+    baseline, candidate : (n_structures,) float, or (n_trainings, n_structures) of independent trainings, of which each
+        model may have another number; where one has a single one, it is taken to scatter as the other
     margin : float, share by which errors may differ and count as equivalent, in both directions
 
-    Raises ValueError for shapes that differ, a margin that is not above zero, and errors that are no numbers.
+    Raises ValueError for structures that differ, a margin that is not above zero, and errors that are no numbers.
     """
-    _require(baseline, candidate, margin)
-    value = _ratio(baseline.sum(), candidate.sum())
-    n = len(baseline)
+    trained = np.atleast_2d(baseline), np.atleast_2d(candidate)
+    _require(*trained, margin)
+    ours, theirs = (each.mean(axis=0) for each in trained)
+    value = _ratio(ours.sum(), theirs.sum())
+    n = len(ours)
     if n < FEWEST:
         return Ratio(value=value, ci=None, n=n, says=Standing.INCONCLUSIVE, wanted=FEWEST)
     drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1.0 / n), size=N_DRAWS)
-    ratios = [_ratio(b, c) for b, c in zip(drawn @ baseline, drawn @ candidate, strict=True)]
+    ratios = [_ratio(b, c) for b, c in zip(drawn @ ours, drawn @ theirs, strict=True)]
     tail = 100 * 0.5 * (1.0 - confidence)
     low, high = (float(each) for each in np.percentile(ratios, [tail, 100 - tail]))
-    says = _said(low, high, margin)
-    return Ratio(value=value, ci=(low, high), n=n, says=says, wanted=_wanted(value, low, high, n, margin, says))
+    wide = _widened(value, low, high, _of_trainings(*trained, confidence))
+    says = _said(*wide, margin)
+    scatter = says is Standing.INCONCLUSIVE and _said(low, high, margin) is not says
+    wanted = None if scatter else _wanted(value, *wide, n, margin, says)
+    return Ratio(value=value, ci=wide, n=n, says=says, wanted=wanted, trainings_scatter=scatter)
+
+
+def error_interval(sums: Floats, counts: Floats, *, seed: int = 0, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of a root mean square error, from sums of squares and numbers of labels (n_structures,) of structures.
+
+    NaN for fewer than eight structures.
+    """
+    n = len(sums)
+    if n < FEWEST:
+        return math.nan, math.nan
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1.0 / n), size=N_DRAWS)
+    tail = 100 * 0.5 * (1.0 - confidence)
+    low, high = np.percentile(np.sqrt((drawn @ sums) / (drawn @ counts)), [tail, 100 - tail])
+    return float(low), float(high)
 
 
 def together(of: list[Standing]) -> Standing:
@@ -77,7 +102,7 @@ def together(of: list[Standing]) -> Standing:
 
 
 def _require(baseline: Floats, candidate: Floats, margin: float) -> None:
-    if baseline.shape != candidate.shape or baseline.ndim != 1:
+    if baseline.shape[1:] != candidate.shape[1:] or baseline.ndim != 2:
         raise ValueError(f"wanted errors of the same structures, got {baseline.shape} and {candidate.shape}")
     if not margin > 0.0:
         raise ValueError(f"wanted a margin above 0, got {margin}; nothing is equivalent to the last digit")
@@ -89,6 +114,31 @@ def _ratio(baseline: float, candidate: float) -> float:
     if baseline == candidate:
         return 1.0
     return math.sqrt(candidate / baseline) if baseline > 0.0 else float("inf")
+
+
+def _of_trainings(baseline: Floats, candidate: Floats, confidence: float) -> float:
+    """Half the width of the interval of the logarithm of a ratio that trainings alone make; 0 for one of each."""
+    with np.errstate(divide="ignore"):
+        logs = [0.5 * np.log(each.sum(axis=1)) for each in (baseline, candidate)]
+    known = [float(np.var(each, ddof=1)) for each in logs if len(each) > 1]
+    if not known or not all(np.isfinite(each).all() for each in logs):
+        return 0.0
+    of = [float(np.var(each, ddof=1)) / len(each) if len(each) > 1 else known[0] for each in logs]
+    if sum(of) == 0.0:
+        return 0.0
+    freedom = (
+        sum(of) ** 2 / sum(v**2 / (len(each) - 1) for v, each in zip(of, logs, strict=True))
+        if len(known) == 2
+        else max(map(len, logs)) - 1
+    )
+    return float(t.ppf(0.5 + confidence / 2, freedom)) * math.sqrt(sum(of))
+
+
+def _widened(value: float, low: float, high: float, half: float) -> tuple[float, float]:
+    if half == 0.0 or not (low > 0.0 and math.isfinite(high)):
+        return low, high
+    below, above = math.log(value / low), math.log(high / value)
+    return value * math.exp(-math.hypot(below, half)), value * math.exp(math.hypot(above, half))
 
 
 def _said(low: float, high: float, margin: float) -> Standing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mdsuite_analysis.paired import Standing, error_ratio, together
+from mdsuite_analysis.paired import Standing, error_interval, error_ratio, together
 
 
 def squares(n: int, seed: int, factor: float = 1.0, noise: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
@@ -98,3 +98,45 @@ def test_what_cannot_be_compared_is_refused(baseline: np.ndarray, candidate: np.
 )
 def test_what_is_worse_in_one_is_worse(of: list[str], expected: str):
     assert together([Standing(each) for each in of]) == expected
+
+
+def trained(n_runs: int, n: int, rng: np.random.Generator, scatter: float, factor: float = 1.0) -> np.ndarray:
+    """Trainings of a model, each off by a factor of its own, on structures that scatter too."""
+    of_runs = rng.normal(scale=scatter, size=(n_runs, 1))
+    return factor**2 * np.exp(2.0 * of_runs) * rng.lognormal(0.0, 0.05, (n_runs, n))
+
+
+@pytest.mark.parametrize("runs", [(3, 3), (5, 2), (1, 5)])
+def test_what_trainings_scatter_is_in_the_interval(runs: tuple[int, int]):
+    rng = np.random.default_rng(0)
+    covered, blind = 0, 0
+    for seed in range(300):
+        baseline, candidate = (trained(n, 40, rng, 0.1) for n in runs)
+        found = error_ratio(baseline, candidate, margin=0.05, seed=seed)
+        alone = error_ratio(baseline.mean(axis=0), candidate.mean(axis=0), margin=0.05, seed=seed)
+        assert found.ci is not None
+        assert alone.ci is not None
+        covered += found.ci[0] <= 1.0 <= found.ci[1]
+        blind += alone.ci[0] <= 1.0 <= alone.ci[1]
+    assert covered >= 0.92 * 300
+    assert blind < 0.5 * 300
+
+
+def test_trainings_that_scatter_too_much_are_told_from_too_few_structures():
+    rng = np.random.default_rng(1)
+    found = error_ratio(trained(3, 400, rng, 0.2), trained(3, 400, rng, 0.2), margin=0.05)
+    assert (found.says, found.trainings_scatter, found.wanted) == (Standing.INCONCLUSIVE, True, None)
+
+
+def test_an_interval_of_one_error_covers_it():
+    rng = np.random.default_rng(2)
+    counts = np.full(60, 3)
+    within = 0
+    for seed in range(300):
+        low, high = error_interval(rng.chisquare(3, 60), counts, seed=seed)
+        within += low <= 1.0 <= high
+    assert within >= 0.91 * 300
+
+
+def test_few_structures_give_no_interval():
+    assert np.isnan(error_interval(np.ones(7), np.ones(7))).all()
