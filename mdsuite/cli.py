@@ -24,6 +24,7 @@ STOPPED = 75
 BAD_INPUT = 2
 NOT_RUN = 3
 AGREE_FRAME_STEPS = 10
+OF_DYNAMICS = ("time_ps", "timestep_fs", "temperature_K", "replicas")
 MARGIN = 10.0  # s, before a deadline: for the next chunk, and for everybody to go
 
 
@@ -407,33 +408,40 @@ def fit(recipe: Path, output: Path) -> None:
 )
 @click.option("--folds", type=click.IntRange(2), default=5, help="Parts of the data.")
 @click.option("--repeats", type=click.IntRange(1), default=5, help="Of the division into parts.")
-@click.option("--seed", type=click.IntRange(0), default=0, help="Of parts and bootstrap.")
+@click.option("--baseline-also", multiple=True, metavar="M", help="Another training of BASELINE, by another seed.")
+@click.option("--candidate-also", multiple=True, metavar="M", help="The same of CANDIDATE.")
+@click.option("--thresholds", type=click.Path(path_type=Path), metavar="FILE.toml", help="Present ones, on errors.")
+@click.option("--quick", is_flag=True, help="Errors and bases alone: no other evaluators, static checks or cost.")
+@click.option("--structure", "structures", multiple=True, metavar="S", help="Trajectories of both from here, too.")
+@click.option("--engine", multiple=True, metavar="E", help="Who integrates them.  [default: lammps]")
+@click.option("--time-ps", type=float, help="Length of each trajectory, ps.  [default: 10]")
+@click.option("--timestep-fs", type=float, help="fs.  [default: 0.5]")
+@click.option("--temperature-K", "temperature_K", type=float, help="K.  [default: 300]")
+@click.option("--replicas", type=int, help="Velocity seeds for each structure.  [default: 4]")
+@click.option("--jobs", type=click.IntRange(1), help="Trajectories at a time.  [default: one for each CPU]")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of parts, bootstrap and velocities.")
 @click.option("--trust", is_flag=True, help="Run code and pickles stored in a model's file.")
+@DEADLINE
 @click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-compare"), help="For the report.")
 def compare(
-    baseline: str,
-    candidate: str,
-    data: tuple[Path, ...],
-    train: tuple[Path, ...],
-    labels: Sequence[str],
-    output: Path,
-    *,
-    margin: float,
-    folds: int,
-    repeats: int,
-    seed: int,
-    trust: bool,
+    baseline: str, candidate: str, output: Path, jobs: int | None, deadline: float | None, **flags: Any
 ) -> None:
     """Say whether CANDIDATE may be put in the place of BASELINE.
 
     \b
     mdsuite compare old.pt new.pt --data labelled.extxyz
+    mdsuite compare old.pt new.pt --data labelled.extxyz --thresholds limits.toml --structure start.extxyz
     mdsuite compare old.pt new.pt --data Si_tiny.xyz --label energy=dft_energy --label forces=dft_force
 
-    Exit codes: 0 equivalent or better, 1 worse, 2 bad input, 3 inconclusive.
+    Exit codes: 0 equivalent or better, 1 worse, 2 bad input, 3 inconclusive, 75 stopped and resumable.
     """  # noqa: D301  \b is click's
-    asked = {"margin": margin, "folds": folds, "repeats": repeats, "seed": seed}
-    _finish(lambda: _compare((baseline, candidate), (data, train), labels, output, asked, trust=trust))
+    with _stoppable(deadline) as stop:
+        try:
+            code = _compare((baseline, candidate), output, jobs or _n_cpus(), stop, flags)
+        except (InputError, OSError) as error:
+            click.echo(f"mdsuite: {error}", err=True)
+            code = BAD_INPUT
+    sys.exit(code)
 
 
 def _finish(work: Callable[[], int]) -> NoReturn:
@@ -449,24 +457,52 @@ def _finish(work: Callable[[], int]) -> NoReturn:
     sys.exit(code)
 
 
-def _compare(
-    models: tuple[str, str],
-    files: tuple[tuple[Path, ...], tuple[Path, ...]],
-    labels: Sequence[str],
-    output: Path,
-    asked: Mapping[str, Any],
-    *,
-    trust: bool,
-) -> int:
+def _compare(models: tuple[str, str], output: Path, jobs: int, stop: Stop, flags: dict[str, Any]) -> int:
     from mdsuite.linear.data import keys_of  # noqa: PLC0415  torch takes seconds
-    from mdsuite.replacement.compare import Question  # noqa: PLC0415
     from mdsuite.replacement.compare import compare as carry_out  # noqa: PLC0415
+    from mdsuite.replacement.dynamics import Dynamics, dynamics  # noqa: PLC0415
+    from mdsuite.replacement.found import Question  # noqa: PLC0415
     from mdsuite.replacement.report import EXIT_CODES, print_end, write_report  # noqa: PLC0415
 
-    question = Question(data=files[0], train=files[1], keys=keys_of(labels), **asked)
-    found = carry_out(*models, question, click.echo, trust=trust)
+    of_runs = {key: flags.pop(key) for key in ("structures", "engine", *OF_DYNAMICS)}
+    question = Question(
+        keys=keys_of(flags.pop("labels")),
+        also=(flags.pop("baseline_also"), flags.pop("candidate_also")),
+        **{key: value for key, value in flags.items() if key != "trust"},
+    )
+    campaign = _campaign_of_both(models, of_runs, flags)
+
+    def trajectories() -> Dynamics | None:
+        from rich.console import Console  # noqa: PLC0415
+
+        from mdsuite.conduct import Conductor  # noqa: PLC0415
+        from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
+
+        conductor = Conductor(Console(), read_profile(campaign.criteria), jobs, stop)
+        return dynamics(campaign, output, conductor.assessed)
+
+    asked = trajectories if campaign else None
+    found = carry_out(*models, question, output, click.echo, trust=flags["trust"], trajectories=asked)
+    if found is None:
+        return STOPPED
     print_end(found, write_report(found, output))
     return EXIT_CODES[found.standing]
+
+
+def _campaign_of_both(models: tuple[str, str], of_runs: Mapping[str, Any], flags: Mapping[str, Any]) -> Any:
+    """Of both models from the same starts, or None where no structure is given."""
+    from mdsuite.campaign import read_campaign  # noqa: PLC0415
+
+    given = {key: value for key, value in of_runs.items() if value not in (None, ())}
+    if "structures" not in given:
+        if given:
+            raise InputError(f"{', '.join(sorted(given))} are for trajectories; name where they start with --structure")
+        return None
+    top: dict[str, Any] = {key: list(given.pop(key)) for key in ("structures", "engine") if key in given}
+    asked = {"models": list(models), "trust": flags["trust"], "check": False, "follow_up": False}
+    campaign = read_campaign(None, {**asked, **top}, dynamics={**given, "seed": flags["seed"]})
+    _require_lammps(campaign.engine, campaign.lammps_library)
+    return campaign
 
 
 def _fit(recipe: Path, output: Path) -> int:

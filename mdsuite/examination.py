@@ -107,6 +107,19 @@ class Examination:
         return self.card.cutoff or (max(found) if found else None)
 
 
+def beside(first: Examination, second: Examination) -> Iterator[tuple[Judged, Judged]]:
+    """Each verdict on one model with the same on another."""
+    theirs = {_asked_of(each): each for each in second.judged}
+    for each in first.judged:
+        if (other := theirs.get(_asked_of(each))) is not None:
+            yield each, other
+
+
+def _asked_of(judged: Judged) -> tuple[str, tuple[tuple[str, str], ...]]:
+    subject = {key: value for key, value in judged.subject.items() if key != "model"}
+    return judged.criterion.label, tuple(sorted(subject.items()))
+
+
 ALL = tuple(each.name for each in CHECKS)
 GATES = ("precision", "repetition", "gradient", "symmetry", "locality")
 """Checks of a few seconds, before every run; those of the cut-off and of the curl take most of a minute."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mdsuite.examination import Examination
+from mdsuite.examination import Examination, beside
 from mdsuite.exporting.export import Export
 from mdsuite.files import write_json, write_text
 from mdsuite.judgement.judge import Judged, Verdict
@@ -30,10 +30,7 @@ class Checked:
         """Each verdict on the model with that on the export."""
         if self.model is None or self.export is None:
             return
-        theirs = {_identity(each): each for each in self.export.judged}
-        for each in self.model.judged:
-            if (other := theirs.get(_identity(each))) is not None:
-                yield each, other
+        yield from beside(self.model, self.export)
 
     @property
     def changed(self) -> list[tuple[Judged, Judged]]:
@@ -44,11 +41,6 @@ class Checked:
     def verdict(self) -> Verdict:
         """On the export; what was not checked is not approved."""
         return Verdict.INCONCLUSIVE if self.export is None else self.export.verdict
-
-
-def _identity(judged: Judged) -> tuple[str, tuple[tuple[str, str], ...]]:
-    subject = {key: value for key, value in judged.subject.items() if key != "model"}
-    return judged.criterion.label, tuple(sorted(subject.items()))
 
 
 def write_export_report(export: Export, checked: Checked, output: Path) -> Path:

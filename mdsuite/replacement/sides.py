@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,11 +29,15 @@ class Linear:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One of the two models; `linear` is None where it cannot be fitted again."""
+    """One of the two models; `linear` is None where it cannot be fitted again.
+
+    others : further trainings of it, which differ in what a training draws
+    """
 
     source: str
     model: Model
     linear: Linear | None
+    others: tuple[Model, ...] = ()
 
     @property
     def card(self) -> ModelCard:
@@ -44,14 +49,37 @@ class Side:
         """What it is called."""
         return self.card.name
 
+    @property
+    def trainings(self) -> tuple[Model, ...]:
+        """All of them, that which is asked about first."""
+        return self.model, *self.others
 
-def side(source: str, *, trust: bool) -> Side:
-    """A model of any source; raises InputError for one that cannot be loaded."""
+
+def side(source: str, others: Sequence[str] = (), *, trust: bool) -> Side:
+    """A model of any source with further trainings of it.
+
+    Raises InputError for one that cannot be loaded, trainings of a model that is fitted anew, and such of other
+    elements or cut-off.
+    """
+    model, *further = (_loaded(each, trust=trust) for each in (source, *others))
+    linear = _linear(source, model)
+    if linear and others:
+        raise InputError(f"{model.card.name} is linear and fitted anew; further trainings are for models that are not")
+    for each in further:
+        if (each.card.species, each.card.cutoff) != (model.card.species, model.card.cutoff):
+            raise InputError(
+                f"{each.card.name} is of other elements or cut-off than {model.card.name} and is no training of it"
+            )
+        if each.card.sha256 == model.card.sha256:
+            raise InputError(f"{each.card.name} has the weights of {model.card.name} and is no other training of it")
+    return Side(source=source, model=model, linear=linear, others=tuple(further))
+
+
+def _loaded(source: str, *, trust: bool) -> Model:
     try:
-        model = load(source, trust=trust)
+        return load(source, trust=trust)
     except ModelError as error:
         raise InputError(str(error)) from error
-    return Side(source=source, model=model, linear=_linear(source, model))
 
 
 def require_comparable(baseline: Side, candidate: Side) -> None:
