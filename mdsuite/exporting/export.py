@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 from torch import nn
@@ -84,7 +87,7 @@ def export(
         told(f"writing {file.name}")
         write(network, card, example(asked[0], card), temporary)
         told(f"comparing {file.name} with {model.card.name}")
-        measured = compared(load(str(temporary), trust=True), network, model, asked)
+        measured = compared(temporary, network, model, asked)
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
@@ -118,21 +121,41 @@ def example(of: Configuration, card: ModelCard) -> Example:
 
 
 def compared(
-    exported: Model, network: nn.Module, model: Exportable, asked: Sequence[Configuration]
+    exported: Path, network: nn.Module, model: Exportable, asked: Sequence[Configuration]
 ) -> list[Measurement]:
     """How far the answers of a file are from those of the network that was written, and of the model.
 
-    Raises ExportError where the first is more than rounding.
+    Raises ExportError where the first is more than rounding, and for a file that ends the process that asks it.
     """
-    found, written = _answers(exported, asked), _answers(_in_process(network, model.card), asked)
+    found = in_another_process(answers_of, str(exported), asked)
+    written = _answers(_in_process(network, model.card), asked)
     same = _apart("export", found, written, len(asked))
-    _require_same(same, exported.card, asked)
+    _require_same(same, model.card.name, asked)
     original = written if network is model.network else _answers(_in_process(model.network, model.card), asked)
     return [*same, *_apart("weights", found, original, len(asked))]
 
 
 def _in_process(network: nn.Module, card: ModelCard) -> GraphModel:
     return GraphModel(graph_of(EnergyAndGradient(network), card.dtype), card)
+
+
+Result = TypeVar("Result")
+
+
+def in_another_process(function: Callable[..., Result], *arguments: object) -> Result:
+    """What a function returns or raises; ExportError where it ends the process, as compiled code may."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(function, *arguments).result()
+        except BrokenProcessPool as error:
+            raise ExportError(
+                "the file ends the process that asks it for an energy: its code is faulty; it was not kept"
+            ) from error
+
+
+def answers_of(file: str, asked: Sequence[Configuration]) -> list[_Answer]:
+    """Of a file that was written; raises ExportError where it has none."""
+    return _answers(load(file, trust=True), asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +201,13 @@ def _largest(differences: Sequence[float]) -> float:
     return float("nan") if np.isnan(differences).any() else max(differences)
 
 
-def _require_same(measured: Sequence[Measurement], card: ModelCard, asked: Sequence[Configuration]) -> None:
+def _require_same(measured: Sequence[Measurement], name: str, asked: Sequence[Configuration]) -> None:
     sizes = sorted({len(each.numbers) for each in asked})
     for each in measured:
         limit = MEV * TOLERANCE * (sizes[-1] if "virial" in each.name else 1)
         if not each.value <= limit:
             raise ExportError(
-                f"{card.name} does not answer as its model over {len(asked)} configurations of {sizes[0]} to "
+                f"the export of {name} does not answer as its model over {len(asked)} configurations of {sizes[0]} to "
                 f"{sizes[-1]} atoms: {each.name.replace('_', ' ')} {each.value:.3g} {each.unit}, where {limit:.1g} "
                 f"{each.unit} is rounding; the file was not kept"
             )

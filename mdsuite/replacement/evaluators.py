@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mdsuite.errors import InputError
-from mdsuite.exporting.export import example
+from mdsuite.exporting.export import ExportError, example, in_another_process
 from mdsuite.exporting.make import write_package, write_torchscript
 from mdsuite.linear.data import Labelled
 from mdsuite.linear.design import ENERGY, FORCES, VIRIAL, asked
@@ -72,6 +72,10 @@ def evaluators(side: Side, labelled: Sequence[Labelled], told: Callable[[str], N
             answers = way(network, side.card, questions)
         except InputError as error:
             found.append(Evaluator(name=name, largest={}, tolerance=None, reason=str(error)))
+            continue
+        except ExportError as error:  # its code is there, and cannot be asked
+            beyond = dict.fromkeys((ENERGY, FORCES, VIRIAL), float("inf"))
+            found.append(Evaluator(name=name, largest=beyond, tolerance=0.0, reason=str(error)))
             continue
         largest = _largest(served, answers)
         found.append(Evaluator(name=name, largest=largest, tolerance=None if tolerance is None else MEV * tolerance))
@@ -156,7 +160,11 @@ def _packaged(network: nn.Module, card: ModelCard, questions: Sequence[Configura
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.pt2"
         write_package(network, card, example(questions[0], card), file)
-        return _answers(load(str(file), trust=True), questions)
+        return in_another_process(_answers_of, str(file), questions)
+
+
+def _answers_of(file: str, questions: Sequence[Configuration]) -> Answers:
+    return _answers(load(file, trust=True), questions)
 
 
 def _answers(model: Model, questions: Sequence[Configuration]) -> Answers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from scipy.spatial.distance import pdist
 from mdsuite.cli import main
 from mdsuite.errors import InputError
 from mdsuite.exporting import make
-from mdsuite.exporting.export import ExportError, export
+from mdsuite.exporting.export import ExportError, export, in_another_process
 from mdsuite.exporting.make import Example
 from mdsuite.exporting.probes import probes
 from mdsuite_driver.models.graph import Energy, EnergyAndGradient
@@ -137,6 +138,11 @@ def test_an_export_that_answers_otherwise_is_refused_and_not_kept(source, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_that_ends_the_process_that_asks_it_is_refused():
+    with pytest.raises(ExportError, match="ends the process"):
+        in_another_process(os.abort)
+
+
 def test_what_is_refused_ends_with_one(source, tmp_path, monkeypatch):
     def shifted(network: torch.nn.Module, card: ModelCard, example: Example, path: Path) -> None:
         network.reference[0] += 1e-6
@@ -202,3 +208,15 @@ def test_a_missing_package_is_named(source: str, tmp_path: Path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     result = exported(source, tmp_path, "onnx")
     assert (result.exit_code, "mdsuite[onnx]" in result.output) == (2, True), result.output
+
+
+def test_a_linear_ace_is_not_taken_by_torchscript_and_that_is_said(tmp_path: Path):
+    result = exported("si-ace", tmp_path, "torchscript")
+    assert (result.exit_code, "does not take the code of si-ace; write it as .pt2" in result.output) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_linear_ace_as_a_package_answers_as_its_model(tmp_path: Path):
+    """Indices into columns make the compiler of torch 2.13 write beyond their end; the expansion has none."""
+    result = exported("si-ace", tmp_path, "pt2", "--no-check")
+    assert result.exit_code == 0, result.output
