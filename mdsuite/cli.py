@@ -195,6 +195,21 @@ def selftest(only: tuple[str, ...], all_hosts: bool, without_runs: bool, jobs: i
     sys.exit(code)
 
 
+@main.command()
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path(), help="Where campaigns are to be written.  [default: .]"
+)
+def doctor(output: Path) -> None:
+    """Say what this machine has for campaigns and what is wrong with it, each with its remedy.
+
+    \b
+    mdsuite doctor --output /scratch/me
+
+    Exit codes: 0 campaigns can run here, 1 something keeps them from it.
+    """  # noqa: D301  \b is click's
+    _finish(lambda: _doctor(output))
+
+
 @main.command("analyze")
 @click.argument("sources", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--n-atoms", type=click.IntRange(1), help="Atoms that a table of energies belongs to.")
@@ -503,6 +518,16 @@ def _campaign_of_both(models: tuple[str, str], of_runs: Mapping[str, Any], flags
     campaign = read_campaign(None, {**asked, **top}, dynamics={**given, "seed": flags["seed"]})
     _require_lammps(campaign.engine, campaign.lammps_library)
     return campaign
+
+
+def _doctor(output: Path) -> int:
+    from rich.console import Console  # noqa: PLC0415
+
+    from mdsuite.doctor.console import print_findings  # noqa: PLC0415
+    from mdsuite.doctor.examine import examine  # noqa: PLC0415
+    from mdsuite.doctor.finding import State, worst  # noqa: PLC0415
+
+    return 1 if worst(print_findings(Console(), examine(output))) is State.WRONG else 0
 
 
 def _fit(recipe: Path, output: Path) -> int:
