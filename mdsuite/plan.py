@@ -254,10 +254,16 @@ def require_usable(output: Path) -> None:
 
 def open_folder(plan: Plan, output: Path) -> None:
     """Make the output folder; raises InputError where that cannot be, or it is another campaign's."""
+    require_ours(plan, output)
+    with _as_input_error(output):
+        output.mkdir(parents=True, exist_ok=True)
+
+
+def require_ours(plan: Plan, output: Path) -> None:
+    """Raise InputError for the folder of another campaign."""
     with _as_input_error(output):
         if (output / MANIFEST).exists():
             _require_ours(output / MANIFEST, {run.id for run in plan.all_runs})
-        output.mkdir(parents=True, exist_ok=True)
 
 
 def _require_ours(manifest: Path, wanted: set[str]) -> None:

@@ -1,0 +1,147 @@
+"""Short runs of a campaign, timed: what a step costs, and what it takes to begin."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mdsuite.engines.recording import last_step
+from mdsuite.execution.stop import Stop
+from mdsuite.execution.supervise import Status, supervise
+from mdsuite.files import write_json
+from mdsuite.run import FloatArray, Run, write_run
+
+SECONDS = 5.0
+"""That a pilot integrates."""
+
+N_PARTS = 5
+"""Of a pilot, whose rates show how steady it is."""
+
+OF_STEP = 100.0
+"""Bytes of the energies of a step, where no chunk came to its end."""
+
+MOST_SIZES = 3
+"""Numbers of atoms that a model is timed at; between them it is interpolated."""
+
+FILE = "pilot.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pilot:
+    """A short run.
+
+    key : of engine, model, threads and number of atoms
+    step : s, median over parts; spread : s, the fastest and the slowest part
+    start : s, until the first step
+    of_step : bytes that a step takes on disk, its share of a frame included
+    reason : why it was not timed, else ""
+    """
+
+    key: str
+    model: str
+    engine: str
+    n_atoms: int
+    step: float
+    spread: tuple[float, float]
+    start: float
+    of_step: float
+    reason: str = ""
+
+
+def key_of(run: Run) -> str:
+    """What pilots are told apart by."""
+    return f"{run.engine} {run.model_sha256[:16]} {run.threads} {run.start.n_atoms}"
+
+
+def chosen(runs: Sequence[Run]) -> Iterator[Run]:
+    """One run of every engine and model at its smallest, its largest, and a middle number of atoms."""
+    by_model: dict[tuple[str, str], dict[int, Run]] = {}
+    for run in runs:
+        by_model.setdefault((run.engine, run.model_sha256), {}).setdefault(run.start.n_atoms, run)
+    for of_sizes in by_model.values():
+        sizes = sorted(of_sizes)
+        places = np.unique(np.linspace(0, len(sizes) - 1, min(MOST_SIZES, len(sizes))).round().astype(int))
+        yield from (of_sizes[sizes[int(place)]] for place in places)
+
+
+def pilots(runs: Sequence[Run], kept: Path, stop: Stop, told: Callable[[str], None]) -> list[Pilot]:
+    """Of every run that is chosen; those that an earlier plan has kept in the folder are taken from there."""
+    known = _read(kept)
+    for run in chosen(runs):
+        if stop.requested:
+            break
+        if key_of(run) not in known:
+            told(f"timing {run.model_name} in {run.engine} at {run.start.n_atoms} atoms")
+            pilot = _timed(run, stop)
+            known[pilot.key] = pilot
+            if not pilot.reason:
+                _keep(kept, known)
+    wanted = {key_of(run) for run in runs}
+    return [each for each in known.values() if each.key in wanted]
+
+
+def _timed(run: Run, stop: Stop) -> Pilot:
+    heard: list[tuple[float, int]] = []
+    enough = Stop()
+
+    def advanced(step: int, _rate: float) -> None:
+        heard.append((time.monotonic() - begun, step))
+        if stop.requested or heard[-1][0] - heard[0][0] > SECONDS:
+            enough.request()
+
+    with tempfile.TemporaryDirectory(prefix="mdsuite-pilot-") as made:
+        folder = Path(made) / run.id
+        write_run(run, folder)
+        begun = time.monotonic()
+        outcome = supervise(folder, enough, advanced)
+        written, steps = sum(file.stat().st_size for file in (folder / "segments").glob("*")), last_step(folder)
+    if outcome.status not in (Status.DONE, Status.STOPPED) or len(heard) < 2:
+        why = outcome.reason or f"{outcome.steps} steps were too few to be timed"
+        return _pilot(run, np.array([np.nan]), float("nan"), float("nan"), reason=why)
+    rates = _rates(*(np.array(each, dtype=float) for each in zip(*heard, strict=True)))
+    start = max(heard[0][0] - heard[0][1] * float(np.median(rates)), 0.0)
+    frame = run.start.n_atoms * 9 * 8.0  # positions, velocities and forces in double precision
+    return _pilot(run, rates, start, written / steps if steps else OF_STEP + frame / run.frame_steps)
+
+
+def _rates(times: FloatArray, steps: FloatArray) -> FloatArray:
+    """Seconds for a step, in some parts of the run."""
+    ends = np.unique(np.linspace(0, len(times) - 1, N_PARTS + 1).round().astype(int))
+    moved = np.diff(steps[ends])
+    taken = np.diff(times[ends])
+    return np.asarray(taken[moved > 0] / moved[moved > 0])
+
+
+def _pilot(run: Run, rates: FloatArray, start: float, of_step: float, reason: str = "") -> Pilot:
+    return Pilot(
+        key=key_of(run),
+        model=run.model_name,
+        engine=run.engine,
+        n_atoms=run.start.n_atoms,
+        step=float(np.median(rates)),
+        spread=(float(np.min(rates)), float(np.max(rates))),
+        start=start,
+        of_step=of_step,
+        reason=reason,
+    )
+
+
+def _read(kept: Path) -> dict[str, Pilot]:
+    try:
+        told = json.loads((kept / FILE).read_text())
+        found = [Pilot(**{**each, "spread": tuple(each["spread"])}) for each in told]
+    except (OSError, ValueError, TypeError, KeyError):  # none, or of another version
+        return {}
+    return {each.key: each for each in found}
+
+
+def _keep(kept: Path, known: dict[str, Pilot]) -> None:
+    kept.mkdir(parents=True, exist_ok=True)
+    write_json(kept / FILE, [dataclasses.asdict(each) for each in known.values() if not each.reason])
