@@ -216,6 +216,7 @@ def test_a_slip_in_a_native_potential_is_found(slip: str, slipped: dict[str, Any
     assert found_by in failed if found_by else not failed
 
 
+@pytest.mark.slow
 def test_a_campaign_with_several_engines_compares_them(tmp_path: Path):
     arguments = ["--model", "painn-ultra-tiny", "--structure", "ethanol", "--replicas", 1, "--time-ps", 0.15]
     engines = ["--engine", "lammps", "--engine", "ipi", "--engine", "ase"]

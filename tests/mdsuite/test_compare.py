@@ -196,7 +196,7 @@ def thorough(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     output = tmp_path_factory.mktemp("thorough")
     flags = ["--structure", "silicon", "--time-ps", 0.8, "--timestep-fs", 2, "--replicas", 2, "--jobs", 2]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluators, "_packaged", evaluators._traced)  # a compiler takes a minute
+        patch.setattr(evaluators, "_packaged", evaluators._batched)  # a compiler takes a minute
         patch.setattr("mdsuite.replacement.compare.N_PROCESSES", 2)
         return output, compare(folder, "full", "again", output, "--thorough", *flags)
 
@@ -249,7 +249,7 @@ def test_trajectories_of_both_begin_alike_and_are_judged(thorough: tuple[Path, R
 def test_an_evaluator_that_differs_is_flagged_and_its_clean_twin_is_not(folder: Path, monkeypatch: pytest.MonkeyPatch):
     model = side(str(folder / "full.pt"), trust=False)
     labelled = read_labelled([folder / "frames.extxyz"], Keys())[:6]
-    monkeypatch.setattr(evaluators, "_packaged", evaluators._traced)  # a compiler takes a minute
+    monkeypatch.setattr(evaluators, "_packaged", evaluators._batched)  # a compiler takes a minute
     assert all(each.agrees for each in evaluators.evaluators(model, labelled, print) if not each.reason)
     model.model.network.of_monomials[0, 3] += 1e-4  # as a folding of coefficients that forgot a term
     of = {each.name: each.agrees for each in evaluators.evaluators(model, labelled, print)}

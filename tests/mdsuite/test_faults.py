@@ -234,7 +234,7 @@ def test_an_engine_that_freezes_is_ended(tmp_path: Path, monkeypatch: pytest.Mon
     assert children(os.getpid()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_signal_to_the_supervisor_stops_it_in_time(number: signal.Signals, tmp_path: Path, long: Path):
     folder = tmp_path / "run"
 

@@ -30,6 +30,11 @@ def make():
 """
 
 
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mdsuite.planning.pilot.SECONDS", 1.0)
+
+
 def planned(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["plan", *map(str, arguments)], catch_exceptions=False)
 

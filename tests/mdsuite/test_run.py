@@ -335,6 +335,7 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path: Path):
     assert recorded(tmp_path / "stopped") == recorded(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_campaign_that_was_stopped_has_no_report_and_ends_as_if_it_had_not_been(tmp_path: Path):
     text = "models = ['painn-ultra-tiny']\nstructures = ['ethanol']\n"
     text += "[dynamics]\nreplicas = 2\ntime_ps = 0.1\nchunk_steps = 40\n"
