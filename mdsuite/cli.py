@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,8 @@ BAD_INPUT = 2
 NOT_RUN = 3
 AGREE_FRAME_STEPS = 10
 OF_DYNAMICS = ("time_ps", "timestep_fs", "temperature_K", "replicas")
+ECHO = 2.0  # s, between a signal and the same one passed on by a script
+SCHEDULED_MARGIN = 60.0  # s, before the end of a job
 MARGIN = 10.0  # s, before a deadline: for the next chunk, and for everybody to go
 
 
@@ -104,6 +107,12 @@ def of_campaign(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+OF_CAMPAIGN = [
+    each.name for each in click.command(of_campaign(lambda **_flags: None)).params if each.name != "campaign"
+]
+"""The names of these flags."""
+
+
 @main.command()
 @of_campaign
 @DEADLINE
@@ -119,7 +128,7 @@ def run(campaign: Path | None, output: Path, jobs: int | None, deadline: float |
 
     Exit codes: 0 approved, 1 not recommended, 2 bad input, 3 inconclusive or not run, 75 stopped and resumable.
     """  # noqa: D301  \b is click's
-    with _stoppable(deadline) as stop:
+    with _stoppable(deadline, scheduled=True) as stop:
         try:
             code = _run(campaign, output, jobs, stop, flags)
         except InputError as error:
@@ -187,7 +196,7 @@ def agree(
     flags["engine"] = (*engines, "lammps-native") if natives and "lammps-native" not in engines else engines
     flags["models"] = (model, *(f"native:{native}" for native in natives))
     flags["replicas"], flags["frame_steps"] = 1, AGREE_FRAME_STEPS
-    with _stoppable(deadline) as stop:
+    with _stoppable(deadline, scheduled=True) as stop:
         try:
             if not flags["structures"]:
                 flags["structures"] = (_bundled_structure_for(model, trust=bool(flags["trust"])),)
@@ -254,6 +263,68 @@ def doctor(output: Path) -> None:
     Exit codes: 0 campaigns can run here, 1 something keeps them from it.
     """  # noqa: D301  \b is click's
     _finish(lambda: _doctor(output))
+
+
+@main.command("run-shard")
+@click.argument("campaign", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--shard", "text", required=True, metavar="K/N", help="Which share, from 0.")
+@click.option("--jobs", type=click.IntRange(1), help="Trajectories at a time.  [default: one for each CPU]")
+@DEADLINE
+def run_shard(campaign: Path, text: str, jobs: int | None, deadline: float | None) -> None:
+    """Bring one share of the runs of the campaign in DIR to their ends; several shares may run at once.
+
+    Exit codes: 0 done, 1 some have failed, 2 no campaign there, 75 stopped and resumable.
+    """
+    with _stoppable(deadline, scheduled=True) as stop:
+        try:
+            code = _run_shard(campaign, text, jobs or _n_cpus(), stop)
+        except InputError as error:
+            click.echo(f"mdsuite: {error}", err=True)
+            code = BAD_INPUT
+    sys.exit(code)
+
+
+@main.command()
+@of_campaign
+@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-out"), help="Folder of the campaign.")
+@click.option("--scheduler", type=click.Choice(["slurm"]), default="slurm")
+@click.option("--shards", type=click.IntRange(1), required=True, help="Elements of the array.")
+@click.option("--time", "walltime", default="1:00:00", metavar="TIME", help="Of each element, as Slurm writes it.")
+@click.option("--cpus", type=click.IntRange(1), default=1, help="Of each element.")
+@click.option("--gpus", type=click.IntRange(0), default=0, help="Of each element.")
+@click.option("--restarts", type=click.IntRange(0), default=100, help="How often one that ran out of time goes on.")
+@click.option("--option", "extra", multiple=True, metavar="NAME=VALUE", help="Another of sbatch's, as partition=main.")
+@click.option("--dry-run", is_flag=True, help="Write the scripts and submit nothing.")
+def submit(campaign: Path | None, output: Path, **flags: Any) -> None:
+    """Submit a campaign to Slurm: an array of shards, each of which goes on after its time, then the report.
+
+    \b
+    mdsuite submit CAMPAIGN.toml --shards 20 --time 2:00:00 --cpus 8 --output DIR
+
+    Exit codes: 0 submitted or written, 2 bad input or refused by the scheduler.
+    """  # noqa: D301  \b is click's
+    again = ["run", *([str(campaign)] if campaign else []), *_as_given(), "--output", str(output)]
+    _finish(lambda: _submit(campaign, output, flags, again))
+
+
+@main.command()
+@click.argument("campaign", type=click.Path(path_type=Path), metavar="DIR")
+def status(campaign: Path) -> None:
+    """Say how far the runs of the campaign in DIR are, and its jobs.
+
+    Exit codes: 0 all runs are done, 2 no campaign there, 3 some are not.
+    """
+    _finish(lambda: _status(campaign))
+
+
+@main.command()
+@click.argument("campaign", type=click.Path(path_type=Path), metavar="DIR")
+def cancel(campaign: Path) -> None:
+    """End the jobs of the campaign in DIR; its runs can be gone on with.
+
+    Exit codes: 0 ended, 2 none were submitted.
+    """
+    _finish(lambda: _cancel(campaign))
 
 
 @main.command("analyze")
@@ -331,7 +402,7 @@ def run_one(folder: Path, deadline: float | None) -> None:
     if not (folder / "run.json").is_file():
         click.echo(f"mdsuite: wanted the folder of a run, but {folder} has no run.json", err=True)
         sys.exit(BAD_INPUT)
-    with _stoppable(deadline) as stop, stop.listening():
+    with _stoppable(deadline, scheduled=True) as stop, stop.listening():
         outcome = supervise(folder, stop, waiting=lambda address: click.echo(f"waiting for an i-PI client: {address}"))
     for event in outcome.events:
         click.echo(event)
@@ -496,7 +567,7 @@ def compare(
 
     Exit codes: 0 equivalent or better, 1 worse, 2 bad input, 3 inconclusive, 75 stopped and resumable.
     """  # noqa: D301  \b is click's
-    with _stoppable(deadline) as stop:
+    with _stoppable(deadline, scheduled=True) as stop:
         try:
             code = _compare((baseline, candidate), output, jobs or _n_cpus(), stop, flags)
         except (InputError, OSError) as error:
@@ -796,6 +867,105 @@ def _plan(
     return NOT_RUN if found.untimed else 0
 
 
+def _run_shard(campaign: Path, text: str, jobs: int, stop: Stop) -> int:
+    from mdsuite.batch.shard import Shard, carry_out  # noqa: PLC0415
+    from mdsuite.batch.state import state_of  # noqa: PLC0415
+    from mdsuite.execution.local import Advance  # noqa: PLC0415
+    from mdsuite.execution.supervise import Status  # noqa: PLC0415
+
+    def show(run: str, advance: Advance) -> None:
+        if (ended := advance.outcome) is not None:
+            click.echo(f"{run}: {ended.status} after {ended.steps} steps{f': {ended.reason}' if ended.reason else ''}")
+
+    shard = Shard.read(text)
+    before = state_of(shard.runs(campaign).values())
+    found = {each.status for each in carry_out(shard, campaign, jobs, stop, show).values()}
+    if Status.STOPPED in found:
+        if state_of(shard.runs(campaign).values()).kept > before.kept:
+            return STOPPED
+        click.echo("no chunk came to its end: ask for more time, or for fewer chunk_steps in the campaign", err=True)
+        return 1
+    return 1 if Status.FAILED in found else 0
+
+
+def _as_given() -> list[str]:
+    """The flags of a campaign that this command was given, to give them to another."""
+    context = click.get_current_context()
+    names = {each.name: each for each in context.command.params if isinstance(each, click.Option)}
+    wanted = [each for each in OF_CAMPAIGN if context.params.get(each) not in (None, ())]
+    given = []
+    for name in wanted:
+        value, option = context.params[name], names[name]
+        if isinstance(value, bool):
+            given.append(option.opts[0] if value else option.secondary_opts[0])
+            continue
+        for each in value if isinstance(value, tuple) else (value,):
+            given += [option.opts[0], str(each)]
+    return given
+
+
+def _submit(file: Path | None, output: Path, flags: dict[str, Any], again: Sequence[str]) -> int:
+    from mdsuite.batch.slurm import Asked, require_none, submit, write_scripts  # noqa: PLC0415
+
+    told = {name: flags.pop(name) for name in ("shards", "walltime", "cpus", "gpus", "restarts", "extra", "dry_run")}
+    flags.pop("scheduler")
+    campaign = _told(file, flags)
+    if campaign.preparation.asked or campaign.early:
+        raise InputError(
+            "starts that are prepared and runs that end early are decided on while a campaign goes on; shards do not "
+            "know each other. Run such a campaign in one job: mdsuite run"
+        )
+    _require_lammps(campaign.engine, campaign.lammps_library)
+    from mdsuite.plan import claim, make_plan, require_accepted  # noqa: PLC0415  what follows takes torch with it
+
+    require_none(output)
+    planned = make_plan(campaign)
+    require_accepted(planned)
+    if (least := len(planned.all_runs)) < told["shards"]:
+        raise InputError(f"wanted at most as many shards as runs, which are {least}, got {told['shards']}")
+    claim(planned, output)
+    asked = Asked(
+        shards=told["shards"],
+        time=told["walltime"],
+        cpus=told["cpus"],
+        jobs=max(told["cpus"] // campaign.threads, 1),
+        gpus=told["gpus"],
+        restarts=told["restarts"],
+        extra=told["extra"],
+    )
+    array, gather = write_scripts(output, asked, again)
+    if told["dry_run"]:
+        click.echo(f"{array}\n{gather}")
+        return 0
+    jobs = submit(output, array, gather, asked)
+    click.echo(f"{least} runs in {asked.shards} shards: array {jobs.array}, report {jobs.gather}")
+    return 0
+
+
+def _status(campaign: Path) -> int:
+    from mdsuite.batch.shard import Shard  # noqa: PLC0415
+    from mdsuite.batch.slurm import queue, submitted  # noqa: PLC0415
+    from mdsuite.batch.state import state_of  # noqa: PLC0415
+
+    state = state_of(Shard(0, 1).runs(campaign).values())
+    click.echo(str(state))
+    if (jobs := submitted(campaign)) is not None:
+        for job, word in queue(jobs).items():
+            click.echo(f"job {job}: {word.lower()}")
+    return 0 if state.done == state.runs else NOT_RUN
+
+
+def _cancel(campaign: Path) -> int:
+    from mdsuite.batch.slurm import cancel, submitted  # noqa: PLC0415
+
+    jobs = submitted(campaign)
+    if jobs is None:
+        raise InputError(f"nothing was submitted for {campaign}")
+    cancel(jobs)
+    click.echo(f"ended: array {jobs.array}, report {jobs.gather}")
+    return 0
+
+
 def _bundled_structure_for(model: str, *, trust: bool) -> str:
     from mdsuite.plan import bundled_structure_for  # noqa: PLC0415  takes torch with it
 
@@ -824,19 +994,29 @@ def _n_cpus() -> int:
 
 
 @contextlib.contextmanager
-def _stoppable(deadline: float | None) -> Iterator[Stop]:
-    """A stop that SIGINT, SIGTERM and the deadline (s, from now) request.
+def _stoppable(deadline: float | None, *, scheduled: bool = False) -> Iterator[Stop]:
+    """A stop that SIGINT, SIGTERM and the deadline (s, from now) request, or that of the scheduler.
 
-    While nobody listens to it, because nothing runs, a signal ends this command at once.
+    While nobody listens to it, because nothing runs, a signal ends this command at once. A SIGTERM soon after another
+    is the same one: schedulers send it to every process, and scripts pass it on.
     """
     stop = Stop()
+    heard = -ECHO
+    margin = MARGIN
+    if deadline is None and scheduled:
+        deadline, margin = _left_by_scheduler(), SCHEDULED_MARGIN
 
-    def request(_signal: int, _frame: FrameType | None) -> None:
+    def request(number: int, _frame: FrameType | None) -> None:
+        nonlocal heard
+        echo = number == signal.SIGTERM and time.monotonic() - heard < ECHO
+        heard = time.monotonic()
+        if echo:
+            return
         stop.request()
         if not stop.heard:
             raise KeyboardInterrupt
 
-    timer = None if deadline is None else stop.request_after(deadline - min(MARGIN, deadline / 2))
+    timer = None if deadline is None else stop.request_after(deadline - min(margin, deadline / 2))
     try:
         with _signals(request):
             yield stop
@@ -846,6 +1026,19 @@ def _stoppable(deadline: float | None) -> Iterator[Stop]:
     finally:
         if timer is not None:
             timer.cancel()
+
+
+def _left_by_scheduler() -> float | None:
+    """Seconds until the scheduler ends this job, and a word on it; None outside of one."""
+    from mdsuite.batch.walltime import seconds_left  # noqa: PLC0415
+
+    left, said = seconds_left()
+    if left is None:
+        if said:
+            click.echo(f"mdsuite: when this job will end is not known ({said}); trajectories stop on signals", err=True)
+        return None
+    click.echo(f"mdsuite: this job ends in {left:.0f} s ({said})", err=True)
+    return max(left, 0.0)
 
 
 @contextlib.contextmanager

@@ -202,7 +202,7 @@ def require_resumed(folder: Path, long: Path) -> None:
     assert contents(folder) == contents(long)
 
 
-RARER = [pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGTERM, signal.SIGSEGV)]
+RARER = [pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGABRT, signal.SIGSEGV)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, *RARER])

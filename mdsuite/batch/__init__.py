@@ -1,0 +1,1 @@
+"""Campaigns as jobs of a scheduler: shards, scripts, their state and their end."""
