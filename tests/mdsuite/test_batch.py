@@ -235,7 +235,7 @@ def test_an_array_of_shards_ends_with_the_report(slurm: dict[str, str], tmp_path
 @real
 @pytest.mark.slow
 def test_what_runs_out_of_time_is_queued_again_and_ends_the_same(slurm: dict[str, str], tmp_path: Path):
-    long = [*FLAGS, "--replicas", "1", "--time-ps", "60", "--no-follow-up"]
+    long = [*FLAGS, "--replicas", "1", "--time-ps", "3", "--no-follow-up"]
     jobs = submitted(slurm, tmp_path / "o", *long, "--shards", 1, "--time", "1")
     until(lambda: stopped(tmp_path / "o") and "PENDING" in states(slurm, jobs["array"]), 120)
 
@@ -279,7 +279,7 @@ def test_what_is_cancelled_stays_cancelled(slurm: dict[str, str], tmp_path: Path
 @real
 @pytest.mark.slow
 def test_what_is_preempted_goes_on(slurm: dict[str, str], tmp_path: Path):
-    long = [*FLAGS, "--replicas", "1", "--time-ps", "60", "--no-follow-up"]
+    long = [*FLAGS, "--replicas", "1", "--time-ps", "3", "--no-follow-up"]
     jobs = submitted(slurm, tmp_path / "o", *long, "--shards", 1, "--time", "30", "--cpus", 2)
     until(lambda: len(list(tmp_path.glob("o/runs/*/segments/*"))) >= 3, 120)
     urgent = ["sbatch", "--parsable", "-p", "hi", "-t", "1", "-c", "2", "--output=/dev/null", "--wrap", "sleep 3"]
