@@ -156,7 +156,7 @@ def scheduler() -> Finding:
             return Finding(name="scheduler", state=State.FINE, found=f"Slurm: {said[0]}")
         told = said[-1] if said else f"exit code {ended.returncode}"
         remedy = "ask the administrators; campaigns run without it on this machine"
-        return Finding(name="scheduler", state=State.WRONG, found=f"Slurm does not answer: {told}", remedy=remedy)
+        return Finding(name="scheduler", state=State.MISSING, found=f"Slurm does not answer: {told}", remedy=remedy)
     if shutil.which("qsub") is not None:
         return Finding(name="scheduler", state=State.FINE, found="PBS or the like (qsub)")
     return Finding(

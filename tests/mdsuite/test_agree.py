@@ -134,7 +134,7 @@ SHEAR = np.array([[0.0, 0.0, 0.0], [1.8, 0.0, 0.0], [0.5, -1.4, 0.0]])  # Å
 
 
 ARGON_LJ = pytest.param(("argon-lj", "argon"), id="argon-lj", marks=pytest.mark.slow)
-SILICON_SW = pytest.param(("silicon-sw", "silicon"), id="silicon-sw")
+SILICON_SW = pytest.param(("silicon-sw", "silicon"), id="silicon-sw", marks=pytest.mark.slow)
 
 
 @pytest.fixture(scope="module", params=[ARGON_LJ, SILICON_SW])

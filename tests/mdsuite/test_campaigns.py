@@ -27,6 +27,7 @@ def results(output: Path) -> dict[str, Any]:
     return json.loads((output / "results.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_verdict_that_does_not_hold_at_a_longer_timestep_is_conditional_and_says_how_far(tmp_path: Path):
     flags = ["--model", "argon-lj", *ARGON, "--timestep-fs", 4, "--timestep-fs", 200, "--time-ps", 6, "--no-follow-up"]
     assert run(tmp_path / "o", *flags, "--replicas", 2).exit_code == 1
@@ -60,6 +61,7 @@ def test_what_remembers_does_not_find_its_way_back(model: str, outcome: str, tmp
     assert judged["time_reversal_excess"] == outcome
 
 
+@pytest.mark.slow
 def test_heat_from_a_strained_start_is_told_from_a_wrong_potential(tmp_path: Path):
     atoms = read_structure("ethanol")
     atoms.positions += np.random.default_rng(1).normal(scale=0.09, size=atoms.positions.shape)

@@ -201,6 +201,7 @@ def thorough(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
         return output, compare(folder, "full", "again", output, "--thorough", *flags)
 
 
+@pytest.mark.slow
 def test_every_way_to_evaluate_a_model_agrees_and_is_named(thorough: tuple[Path, Result]):
     found = results(thorough[0])
     ways = {each["name"]: each["agrees"] for each in found["evaluators"] if each["model"] == "full"}
@@ -226,11 +227,13 @@ def test_a_compiled_package_answers_as_its_model(model: str):
     assert (ways["TorchScript, written and read"].agrees is True) == (model != "si-ace")
 
 
+@pytest.mark.slow
 def test_static_checks_of_both_stand_beside_each_other(thorough: tuple[Path, Result]):
     assert results(thorough[0])["static"] == {"baseline": "APPROVED", "candidate": "APPROVED"}
     assert "| Forces are the derivative of the energy |" in (thorough[0] / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_resources_are_ratios_with_intervals(thorough: tuple[Path, Result]):
     cost = {each["name"]: each for each in results(thorough[0])["cost"]}
     assert 0.5 < cost["largest resident memory"]["ratio"] < 2.0
@@ -238,6 +241,7 @@ def test_resources_are_ratios_with_intervals(thorough: tuple[Path, Result]):
     assert cost["page faults without file input"]["baseline"] > 0
 
 
+@pytest.mark.slow
 def test_trajectories_of_both_begin_alike_and_are_judged(thorough: tuple[Path, Result]):
     output, result = thorough
     assert any("trajectories" in each["what"] for each in results(output)["reasons"]), result.output

@@ -96,8 +96,8 @@ def test_a_compiler_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.Monke
     ("script", "state", "said"),
     [
         ("echo 'Slurmctld(primary) at here is UP'", State.FINE, "is UP"),
-        ("echo 'Slurmctld(primary) at here is DOWN'", State.WRONG, "DOWN"),
-        ("echo 'slurm_load: no configuration' >&2; exit 1", State.WRONG, "no configuration"),
+        ("echo 'Slurmctld(primary) at here is DOWN'", State.MISSING, "DOWN"),
+        ("echo 'slurm_load: no configuration' >&2; exit 1", State.MISSING, "no configuration"),
     ],
 )
 def test_a_scheduler_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, state: State, said: str):

@@ -13,10 +13,12 @@ from scipy.spatial.distance import pdist
 
 from mdsuite.cli import main
 from mdsuite.errors import InputError
+from mdsuite.execution.session import Session
 from mdsuite.exporting import make
 from mdsuite.exporting.export import ExportError, export, in_another_process
 from mdsuite.exporting.make import Example
 from mdsuite.exporting.probes import probes
+from mdsuite.run import ANY_ANSWER
 from mdsuite_driver.models.graph import Energy, EnergyAndGradient
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.painn import PaiNN, PaiNNConfig, checkpoint
@@ -66,8 +68,9 @@ def test_a_package_answers_as_its_model_and_is_served(source: str, tmp_path: Pat
     result = exported(source, tmp_path, "pt2")
     assert result.exit_code == 0, result.output
     assert worst(tmp_path, "export") < 1e-5
-    served = {each["measurement"] for each in json.loads((tmp_path / "results.json").read_text())["verdicts"]}
-    assert {"repeatability_energy", "force_energy_consistency", "driver_parity"} <= served
+    with Session(str(tmp_path / "small.pt2"), tmp_path / "log", trust=True, threads=1, coupling=ANY_ANSWER) as served:
+        asked = probes(load(source).card)[0]
+        assert served(asked).energy == pytest.approx(load(source).evaluate(asked).energy, abs=1e-9)
 
 
 @pytest.mark.parametrize("weights", ["float16", "bfloat16", "int8"])

@@ -64,6 +64,7 @@ def test_a_campaign_is_timed_once_and_what_is_done_is_not_to_do(tmp_path: Path):
     assert planned(*FLAGS, "--output", output, "--time-ps", 0.5, "--seed", 9).exit_code == 2
 
 
+@pytest.mark.slow
 def test_adding_a_model_leaves_what_is_done_as_it_is(tmp_path: Path):
     output = tmp_path / "out"
     run = ["run", *FLAGS, "--time-ps", "0.1", "--no-follow-up", "--output", str(output), "--jobs", "2"]

@@ -255,6 +255,7 @@ def test_the_seed_students_are_not_recommended(name: str, molecules: list[str], 
 
 
 @needs_data
+@pytest.mark.slow
 def test_the_recorded_start_energies_of_tiny_are_those_of_its_authors(tmp_path: Path):
     structures = [flag for path in MOLECULES for flag in ("--structure", path)]
     flags = ["--velocities", "file", "--time-ps", 0.01, "--output", tmp_path / "o"]

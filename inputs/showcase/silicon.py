@@ -1,0 +1,170 @@
+"""Make `silicon/` anew: crystalline silicon in LAMMPS by a linear ACE with all functions, by one that has lost some,
+and by the potential that both were fitted to, as LAMMPS' own pair style.
+
+From the root of the project, an hour or two on two cores; stopped at any moment, the same command goes on where it was:
+
+    python inputs/showcase/silicon.py [OUTPUT]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import jinja2
+from make import keep, mdsuite, read, said, span
+
+from mdsuite.structures import bundled_structures
+
+HERE = Path(__file__).parent
+KEPT = HERE / "silicon"
+LOSSY = HERE.parent / "recipes" / "si-ace-lossy.toml"
+HELD_OUT = HERE.parent / "data" / "silicon-sw-held-out.extxyz"
+NATIVE = "native:silicon-sw"
+NAMES = ("si-ace", "si-ace-lossy", "native")
+TEMPERATURE = 600
+SIZES = {64: 5.0, 512: 2.0}
+"""Atoms, and ps."""
+
+EQUILIBRATED = 1.0  # ps, each by its own potential
+TIMESTEP = 1.0  # fs
+CAMPAIGN = """
+engine = "{engine}"
+models = ["{model}"]
+structures = ["{structure}"]
+follow_up = false
+[dynamics]
+temperature_K = {temperature}
+timestep_fs = {timestep}
+time_ps = {time_ps}
+frame_steps = 5     # often enough for a spectrum
+[preparation]
+equilibrate_ps = {equilibrated}
+"""
+
+
+def main(output: Path) -> None:
+    """Fit the lossy basis, run everything, compare with the native potential."""
+    mdsuite("fit", LOSSY, "--output", output / "fitted")
+    models = dict(zip(NAMES, ("si-ace", str((output / "fitted" / "si-ace-lossy.pt").resolve()), NATIVE), strict=True))
+    rows = []
+    for n_atoms, time_ps in SIZES.items():
+        structure = _structure(n_atoms, output)
+        for name, source in models.items():
+            folder = output / "run" / f"{name}-{n_atoms}"
+            campaign = output / f"{name}-{n_atoms}.toml"
+            campaign.write_text(
+                CAMPAIGN.format(
+                    engine="lammps-native" if source == NATIVE else "lammps",
+                    model=source,
+                    structure=structure.resolve(),
+                    temperature=TEMPERATURE,
+                    timestep=TIMESTEP,
+                    time_ps=time_ps,
+                    equilibrated=EQUILIBRATED,
+                )
+            )
+            mdsuite("run", campaign, "--output", folder)
+        for name in models:
+            mine, native = (output / "run" / f"{each}-{n_atoms}" for each in (name, "native"))
+            compared = output / "compared" / f"{name}-{n_atoms}"
+            if name != "native":
+                mdsuite("analyze", mine, "--reference", native, "--temperature-K", TEMPERATURE, "--output", compared)
+            rows.append(_row(name, n_atoms, read(mine), read(compared) if name != "native" else None))
+    limits = ("--data", HELD_OUT, "--train", HERE.parent / "data" / "silicon-sw.extxyz")
+    mdsuite("compare", models["si-ace"], models["si-ace-lossy"], *limits, "--output", output / "compare")
+    template = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined).from_string(
+        (HERE / "silicon.md.j2").read_text()
+    )
+    KEPT.mkdir(exist_ok=True)
+    (KEPT / "README.md").write_text(
+        template.render(
+            rows=rows,
+            compared=(compared := read(output / "compare")),
+            ratios=[each for each in compared["measurements"] if each["subject"].get("group") == "all"],
+            distances=list(dict.fromkeys(name for row in rows for name in row["distances"])),
+            sentences=list(_sentences(rows)),
+            functions=[len(_functions(output, name)) for name in ("si-ace", "si-ace-lossy")],
+            said=said,
+            sizes=SIZES,
+            temperature=TEMPERATURE,
+            timestep=TIMESTEP,
+            equilibrated=EQUILIBRATED,
+            provenance=read(output / "run" / "si-ace-64")["provenance"],
+        )
+    )
+    keep(output / "compare", KEPT / "compare")
+    for name in models:
+        for n_atoms in SIZES:
+            keep(output / "run" / f"{name}-{n_atoms}", KEPT / f"{name}-{n_atoms}")
+
+
+def _structure(n_atoms: int, output: Path) -> Path:
+    """The bundled 64 atoms of a crystal at 300 K, repeated."""
+    atoms = ase.io.read(bundled_structures()["silicon"])
+    times = round((n_atoms / len(atoms)) ** (1 / 3))
+    file = output / f"silicon-{n_atoms}.extxyz"
+    output.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
+        ase.io.write(file, atoms.repeat(times), format="extxyz")
+    return file
+
+
+def _row(name: str, n_atoms: int, run: Any, compared: Any) -> dict[str, Any]:
+    """What the page tells of a potential and a size."""
+    found = {each["name"]: each for each in run["measurements"]}
+    distances = {} if compared is None else {each["name"]: each for each in _distances(compared)}
+    return {
+        "name": name,
+        "n_atoms": n_atoms,
+        "verdict": run["verdict"],
+        "drift": said(found.get("mean_drift")),
+        "temperature": span([each for each in run["measurements"] if each["name"] == "temperature_mean"]),
+        "distances": distances,
+        "outcomes": {} if compared is None else {each["measurement"]: each["outcome"] for each in compared["verdicts"]},
+    }
+
+
+def _sentences(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What the numbers of both sizes say, and no more."""
+    for n_atoms in SIZES:
+        full, lossy, native = ({row["name"]: row for row in rows if row["n_atoms"] == n_atoms}[name] for name in NAMES)
+        alike = full["verdict"] == lossy["verdict"] == native["verdict"]
+        verdicts = f"{full['verdict']}, {lossy['verdict']}, {native['verdict']}"
+        why = "forces that are the gradient of an energy conserve it, whatever that energy is"
+        yield (
+            f"{n_atoms} atoms: energy conservation does not tell the three apart ({verdicts}); {why}."
+            if alike
+            else f"{n_atoms} atoms: verdicts differ ({verdicts})."
+        )
+        for name, of_full in full["distances"].items():
+            of_lossy = lossy["distances"].get(name)
+            if of_lossy is None or None in (*of_full["ci"], *of_lossy["ci"]):
+                continue
+            of = f"{n_atoms} atoms, {name.replace('_', ' ')}"
+            if of_lossy["ci"][0] > of_full["ci"][1]:
+                yield f"{of}: the lossy basis lies farther from the native potential than the full one."
+            elif of_full["ci"][0] > of_lossy["ci"][1]:
+                yield f"{of}: the full basis lies farther from the native potential than the lossy one."
+            else:
+                yield f"{of}: intervals overlap; these trajectories do not tell the two apart."
+
+
+def _functions(output: Path, name: str) -> list[str]:
+    """Of a fit, from its own record."""
+    folder = output / "fitted"
+    if not (folder / f"{name}.json").is_file():
+        mdsuite("fit", HERE.parent / "recipes" / f"{name}.toml", "--output", folder)
+    return list(json.loads((folder / f"{name}.json").read_text())["functions"])
+
+
+def _distances(compared: Any) -> Iterator[Any]:
+    yield from (each for each in compared["measurements"] if each["name"].startswith(("rdf_", "vdos_", "neighbour_")))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "mdsuite-out/silicon"))
