@@ -3,14 +3,17 @@ and by the potential that both were fitted to, as LAMMPS' own pair style.
 
 From the root of the project, an hour or two on two cores; stopped at any moment, the same command goes on where it was:
 
-    python inputs/showcase/silicon.py [OUTPUT]
+    python inputs/showcase/silicon.py [OUTPUT] [--without NAME-ATOMS ...]
+
+What is left out is told as not run on the page.
 """
 
 from __future__ import annotations
 
+import argparse
+import fnmatch
 import json
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ LOSSY = HERE.parent / "recipes" / "si-ace-lossy.toml"
 HELD_OUT = HERE.parent / "data" / "silicon-sw-held-out.extxyz"
 NATIVE = "native:silicon-sw"
 NAMES = ("si-ace", "si-ace-lossy", "native")
+NOT_RUN = "not run"
 TEMPERATURE = 600
 SIZES = {64: 5.0, 512: 2.0}
 """Atoms, and ps."""
@@ -47,14 +51,17 @@ equilibrate_ps = {equilibrated}
 """
 
 
-def main(output: Path) -> None:
-    """Fit the lossy basis, run everything, compare with the native potential."""
-    mdsuite("fit", LOSSY, "--output", output / "fitted")
+def main(output: Path, without: Collection[str] = ()) -> None:
+    """Fit the lossy basis, run everything but what is left out, compare with the native potential."""
+    if not (output / "fitted" / "si-ace-lossy.pt").is_file():  # fitted anew it may differ by rounding, and be another
+        mdsuite("fit", LOSSY, "--output", output / "fitted")
     models = dict(zip(NAMES, ("si-ace", str((output / "fitted" / "si-ace-lossy.pt").resolve()), NATIVE), strict=True))
     rows = []
     for n_atoms, time_ps in SIZES.items():
         structure = _structure(n_atoms, output)
         for name, source in models.items():
+            if f"{name}-{n_atoms}" in without:
+                continue
             folder = output / "run" / f"{name}-{n_atoms}"
             campaign = output / f"{name}-{n_atoms}.toml"
             campaign.write_text(
@@ -72,11 +79,14 @@ def main(output: Path) -> None:
         for name in models:
             mine, native = (output / "run" / f"{each}-{n_atoms}" for each in (name, "native"))
             compared = output / "compared" / f"{name}-{n_atoms}"
+            if f"{name}-{n_atoms}" in without:
+                rows.append(_left_out(name, n_atoms))
+                continue
             if name != "native":
                 mdsuite("analyze", mine, "--reference", native, "--temperature-K", TEMPERATURE, "--output", compared)
             rows.append(_row(name, n_atoms, read(mine), read(compared) if name != "native" else None))
     limits = ("--data", HELD_OUT, "--train", HERE.parent / "data" / "silicon-sw.extxyz")
-    mdsuite("compare", models["si-ace"], models["si-ace-lossy"], *limits, "--output", output / "compare")
+    mdsuite("compare", models["si-ace"], models["si-ace-lossy"], *limits, "--quick", "--output", output / "compare")
     template = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined).from_string(
         (HERE / "silicon.md.j2").read_text()
     )
@@ -100,7 +110,8 @@ def main(output: Path) -> None:
     keep(output / "compare", KEPT / "compare")
     for name in models:
         for n_atoms in SIZES:
-            keep(output / "run" / f"{name}-{n_atoms}", KEPT / f"{name}-{n_atoms}")
+            if f"{name}-{n_atoms}" not in without:
+                keep(output / "run" / f"{name}-{n_atoms}", KEPT / f"{name}-{n_atoms}")
 
 
 def _structure(n_atoms: int, output: Path) -> Path:
@@ -114,6 +125,11 @@ def _structure(n_atoms: int, output: Path) -> Path:
     return file
 
 
+def _left_out(name: str, n_atoms: int) -> dict[str, Any]:
+    told = {"verdict": NOT_RUN, "drift": NOT_RUN, "temperature": NOT_RUN}
+    return {"name": name, "n_atoms": n_atoms, **told, "distances": {}, "outcomes": {}}
+
+
 def _row(name: str, n_atoms: int, run: Any, compared: Any) -> dict[str, Any]:
     """What the page tells of a potential and a size."""
     found = {each["name"]: each for each in run["measurements"]}
@@ -125,7 +141,12 @@ def _row(name: str, n_atoms: int, run: Any, compared: Any) -> dict[str, Any]:
         "drift": said(found.get("mean_drift")),
         "temperature": span([each for each in run["measurements"] if each["name"] == "temperature_mean"]),
         "distances": distances,
-        "outcomes": {} if compared is None else {each["measurement"]: each["outcome"] for each in compared["verdicts"]},
+        "outcomes": {
+            distance: each["outcome"]
+            for distance in distances
+            for each in compared["verdicts"]
+            if fnmatch.fnmatch(distance, each["measurement"])
+        },
     }
 
 
@@ -133,6 +154,9 @@ def _sentences(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What the numbers of both sizes say, and no more."""
     for n_atoms in SIZES:
         full, lossy, native = ({row["name"]: row for row in rows if row["n_atoms"] == n_atoms}[name] for name in NAMES)
+        if missing := [each["name"] for each in (full, lossy, native) if each["verdict"] == NOT_RUN]:
+            yield f"{n_atoms} atoms: {', '.join(missing)} was not run; nothing is said of the three."
+            continue
         alike = full["verdict"] == lossy["verdict"] == native["verdict"]
         verdicts = f"{full['verdict']}, {lossy['verdict']}, {native['verdict']}"
         why = "forces that are the gradient of an energy conserve it, whatever that energy is"
@@ -167,4 +191,8 @@ def _distances(compared: Any) -> Iterator[Any]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "mdsuite-out/silicon"))
+    told = argparse.ArgumentParser(description=__doc__)
+    told.add_argument("output", type=Path, nargs="?", default=Path("mdsuite-out/silicon"))
+    told.add_argument("--without", nargs="*", default=[])
+    given = told.parse_args()
+    main(given.output, given.without)
