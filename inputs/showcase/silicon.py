@@ -14,6 +14,7 @@ import argparse
 import fnmatch
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,67 +52,126 @@ equilibrate_ps = {equilibrated}
 """
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A potential at a size.
+
+    name : what it is called; source : what it is loaded from
+    output : where everything goes; left_out : not to be run
+    """
+
+    name: str
+    source: str
+    n_atoms: int
+    output: Path
+    left_out: bool
+
+    @property
+    def label(self) -> str:
+        """By which it is left out, and what its folders are called."""
+        return f"{self.name}-{self.n_atoms}"
+
+    @property
+    def folder(self) -> Path:
+        """Of its campaign."""
+        return self.output / "run" / self.label
+
+    @property
+    def compared(self) -> Path:
+        """Of its comparison with the native potential."""
+        return self.output / "compared" / self.label
+
+    def run(self) -> None:
+        """Its campaign."""
+        campaign = self.output / f"{self.label}.toml"
+        campaign.write_text(
+            CAMPAIGN.format(
+                engine="lammps-native" if self.source == NATIVE else "lammps",
+                model=self.source,
+                structure=_structure(self.n_atoms, self.output).resolve(),
+                temperature=TEMPERATURE,
+                timestep=TIMESTEP,
+                time_ps=SIZES[self.n_atoms],
+                equilibrated=EQUILIBRATED,
+            )
+        )
+        mdsuite("run", campaign, "--output", self.folder)
+
+    def compare(self, native: Path) -> None:
+        """Its structure and vibrations with those of the native potential."""
+        if self.source != NATIVE:
+            against = ("--reference", native, "--temperature-K", TEMPERATURE)
+            mdsuite("analyze", self.folder, *against, "--output", self.compared)
+
+    def row(self) -> dict[str, Any]:
+        """What the page tells of it."""
+        if self.left_out:
+            told = {"verdict": NOT_RUN, "drift": NOT_RUN, "temperature": NOT_RUN}
+            return {"name": self.name, "n_atoms": self.n_atoms, **told, "distances": {}, "outcomes": {}}
+        run = read(self.folder)
+        found = {each["name"]: each for each in run["measurements"]}
+        compared = None if self.source == NATIVE else read(self.compared)
+        distances = {} if compared is None else {each["name"]: each for each in _distances(compared)}
+        return {
+            "name": self.name,
+            "n_atoms": self.n_atoms,
+            "verdict": run["verdict"],
+            "drift": said(found.get("mean_drift")),
+            "temperature": span([each for each in run["measurements"] if each["name"] == "temperature_mean"]),
+            "distances": distances,
+            "outcomes": {
+                distance: each["outcome"]
+                for distance in distances
+                for each in compared["verdicts"]
+                if fnmatch.fnmatch(distance, each["measurement"])
+            },
+        }
+
+
 def main(output: Path, without: Collection[str] = ()) -> None:
     """Fit the lossy basis, run everything but what is left out, compare with the native potential."""
-    if not (output / "fitted" / "si-ace-lossy.pt").is_file():  # fitted anew it may differ by rounding, and be another
+    fitted = output / "fitted" / "si-ace-lossy.pt"
+    if not fitted.is_file():  # fitted anew it may differ by rounding, and be another
         mdsuite("fit", LOSSY, "--output", output / "fitted")
-    models = dict(zip(NAMES, ("si-ace", str((output / "fitted" / "si-ace-lossy.pt").resolve()), NATIVE), strict=True))
-    rows = []
-    for n_atoms, time_ps in SIZES.items():
-        structure = _structure(n_atoms, output)
-        for name, source in models.items():
-            if f"{name}-{n_atoms}" in without:
-                continue
-            folder = output / "run" / f"{name}-{n_atoms}"
-            campaign = output / f"{name}-{n_atoms}.toml"
-            campaign.write_text(
-                CAMPAIGN.format(
-                    engine="lammps-native" if source == NATIVE else "lammps",
-                    model=source,
-                    structure=structure.resolve(),
-                    temperature=TEMPERATURE,
-                    timestep=TIMESTEP,
-                    time_ps=time_ps,
-                    equilibrated=EQUILIBRATED,
-                )
-            )
-            mdsuite("run", campaign, "--output", folder)
-        for name in models:
-            mine, native = (output / "run" / f"{each}-{n_atoms}" for each in (name, "native"))
-            compared = output / "compared" / f"{name}-{n_atoms}"
-            if f"{name}-{n_atoms}" in without:
-                rows.append(_left_out(name, n_atoms))
-                continue
-            if name != "native":
-                mdsuite("analyze", mine, "--reference", native, "--temperature-K", TEMPERATURE, "--output", compared)
-            rows.append(_row(name, n_atoms, read(mine), read(compared) if name != "native" else None))
+    sources = dict(zip(NAMES, ("si-ace", str(fitted.resolve()), NATIVE), strict=True))
+    trials = [
+        Trial(name, source, n_atoms, output, left_out=f"{name}-{n_atoms}" in without)
+        for n_atoms in SIZES
+        for name, source in sources.items()
+    ]
+    done = [trial for trial in trials if not trial.left_out]
+    for trial in done:
+        trial.run()
+    for trial in done:
+        trial.compare(output / "run" / f"native-{trial.n_atoms}")
     limits = ("--data", HELD_OUT, "--train", HERE.parent / "data" / "silicon-sw.extxyz")
-    mdsuite("compare", models["si-ace"], models["si-ace-lossy"], *limits, "--quick", "--output", output / "compare")
+    mdsuite("compare", sources["si-ace"], sources["si-ace-lossy"], *limits, "--quick", "--output", output / "compare")
+    KEPT.mkdir(exist_ok=True)
+    (KEPT / "README.md").write_text(_page(output, [trial.row() for trial in trials]))
+    keep(output / "compare", KEPT / "compare")
+    for trial in done:
+        keep(trial.folder, KEPT / trial.label)
+
+
+def _page(output: Path, rows: Sequence[Mapping[str, Any]]) -> str:
     template = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined).from_string(
         (HERE / "silicon.md.j2").read_text()
     )
-    KEPT.mkdir(exist_ok=True)
-    (KEPT / "README.md").write_text(
-        template.render(
-            rows=rows,
-            compared=(compared := read(output / "compare")),
-            ratios=[each for each in compared["measurements"] if each["subject"].get("group") == "all"],
-            distances=list(dict.fromkeys(name for row in rows for name in row["distances"])),
-            sentences=list(_sentences(rows)),
-            functions=[len(_functions(output, name)) for name in ("si-ace", "si-ace-lossy")],
-            said=said,
-            sizes=SIZES,
-            temperature=TEMPERATURE,
-            timestep=TIMESTEP,
-            equilibrated=EQUILIBRATED,
-            provenance=read(output / "run" / "si-ace-64")["provenance"],
-        )
+    compared = read(output / "compare")
+    return template.render(
+        rows=rows,
+        compared=compared,
+        ratios=[each for each in compared["measurements"] if each["subject"].get("group") == "all"],
+        distances=list(dict.fromkeys(name for row in rows for name in row["distances"])),
+        sentences=list(_sentences(rows)),
+        functions=[len(_functions(output, name)) for name in ("si-ace", "si-ace-lossy")],
+        said=said,
+        sizes=SIZES,
+        temperature=TEMPERATURE,
+        timestep=TIMESTEP,
+        equilibrated=EQUILIBRATED,
+        provenance=read(output / "run" / "si-ace-64")["provenance"],
     )
-    keep(output / "compare", KEPT / "compare")
-    for name in models:
-        for n_atoms in SIZES:
-            if f"{name}-{n_atoms}" not in without:
-                keep(output / "run" / f"{name}-{n_atoms}", KEPT / f"{name}-{n_atoms}")
 
 
 def _structure(n_atoms: int, output: Path) -> Path:
@@ -123,31 +183,6 @@ def _structure(n_atoms: int, output: Path) -> Path:
     if not file.exists():
         ase.io.write(file, atoms.repeat(times), format="extxyz")
     return file
-
-
-def _left_out(name: str, n_atoms: int) -> dict[str, Any]:
-    told = {"verdict": NOT_RUN, "drift": NOT_RUN, "temperature": NOT_RUN}
-    return {"name": name, "n_atoms": n_atoms, **told, "distances": {}, "outcomes": {}}
-
-
-def _row(name: str, n_atoms: int, run: Any, compared: Any) -> dict[str, Any]:
-    """What the page tells of a potential and a size."""
-    found = {each["name"]: each for each in run["measurements"]}
-    distances = {} if compared is None else {each["name"]: each for each in _distances(compared)}
-    return {
-        "name": name,
-        "n_atoms": n_atoms,
-        "verdict": run["verdict"],
-        "drift": said(found.get("mean_drift")),
-        "temperature": span([each for each in run["measurements"] if each["name"] == "temperature_mean"]),
-        "distances": distances,
-        "outcomes": {
-            distance: each["outcome"]
-            for distance in distances
-            for each in compared["verdicts"]
-            if fnmatch.fnmatch(distance, each["measurement"])
-        },
-    }
 
 
 def _sentences(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
