@@ -11,7 +11,7 @@ from mdsuite.judgement.criteria import Criterion, Profile
 from mdsuite.judgement.judge import Judged, Verdict, decided_alone, judge, verdict
 from mdsuite.measuring import POOLED, conserving, of_bonds, of_energies
 from mdsuite.reference import Compared
-from mdsuite_analysis.measurement import Measurement, about
+from mdsuite_analysis.measurement import Measurement, about, named
 from mdsuite_analysis.replicas import replica_drift
 from mdsuite_analysis.series import EnergySeries
 
@@ -96,7 +96,7 @@ def analyze(sources: Sequence[Source], profile: Profile, compared: Compared | No
     subject = {"source": f"all {len(sources)}"}
     together = _together(sources)
     pooled = [criterion for criterion in profile.criteria if criterion.measurement in POOLED and together]
-    judged = [judge(each, _named(together, POOLED[each.measurement]), subject) for each in pooled]
+    judged = [judge(each, named(together, POOLED[each.measurement]), subject) for each in pooled]
     kept = [replace(each, judged=decided_alone(each.judged, pooled)) for each in analyzed]
     asked = {id(each.criterion) for of in analyzed for each in of.judged}
     return Analysis(
@@ -119,7 +119,7 @@ def _analyze(source: Source, profile: Profile) -> Analyzed:
         source=source,
         measurements=measured,
         judged=tuple(
-            judge(each, _named(measured, each.measurement), subject, scale=source.temperature or 1.0) for each in asked
+            judge(each, named(measured, each.measurement), subject, scale=source.temperature or 1.0) for each in asked
         ),
         unmeasured=unmeasured,
     )
@@ -128,11 +128,7 @@ def _analyze(source: Source, profile: Profile) -> Analyzed:
 def _asked(criterion: Criterion, source: Source, measured: Sequence[Measurement]) -> bool:
     if criterion.relative_to is not None and source.temperature is None:
         return False
-    return _named(measured, criterion.measurement) is not None
-
-
-def _named(measurements: Sequence[Measurement], name: str) -> Measurement | None:
-    return next((each for each in measurements if each.name == name), None)
+    return named(measured, criterion.measurement) is not None
 
 
 def _together(sources: Sequence[Source]) -> list[Measurement]:

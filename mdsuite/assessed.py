@@ -17,7 +17,7 @@ from mdsuite.preparation import Prepared
 from mdsuite.reversal import Reversed
 from mdsuite.run import Run
 from mdsuite_analysis.failure import Failure
-from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.measurement import Measurement, named
 from mdsuite_analysis.series import EnergySeries
 from mdsuite_analysis.survival import Envelope
 from mdsuite_driver.models.protocol import ModelCard
@@ -57,7 +57,7 @@ class AssessedRun:
 
     def measured(self, name: str) -> Measurement | None:
         """A measurement by its name, if it was made."""
-        return next((each for each in self.measurements if each.name == name), None)
+        return named(self.measurements, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,13 +128,7 @@ def run(campaign: Path | None, output: Path, jobs: int | None, deadline: float |
 
     Exit codes: 0 approved, 1 not recommended, 2 bad input, 3 inconclusive or not run, 75 stopped and resumable.
     """  # noqa: D301  \b is click's
-    with _stoppable(deadline, scheduled=True) as stop:
-        try:
-            code = _run(campaign, output, jobs, stop, flags)
-        except InputError as error:
-            click.echo(f"mdsuite: {error}", err=True)
-            code = BAD_INPUT
-    sys.exit(code)
+    _carry_out(lambda stop: _run(campaign, output, jobs, stop, flags), deadline, scheduled=True)
 
 
 @main.command()
@@ -150,13 +144,7 @@ def plan(campaign: Path | None, output: Path, jobs: int | None, *, as_json: bool
 
     Exit codes: 0 planned, 2 bad input, 3 something could not be timed, 75 stopped.
     """  # noqa: D301  \b is click's
-    with _stoppable(None) as stop:
-        try:
-            code = _plan(campaign, output, jobs, stop, flags, as_json=as_json)
-        except InputError as error:
-            click.echo(f"mdsuite: {error}", err=True)
-            code = BAD_INPUT
-    sys.exit(code)
+    _carry_out(lambda stop: _plan(campaign, output, jobs, stop, flags, as_json=as_json))
 
 
 @main.command()
@@ -196,15 +184,13 @@ def agree(
     flags["engine"] = (*engines, "lammps-native") if natives and "lammps-native" not in engines else engines
     flags["models"] = (model, *(f"native:{native}" for native in natives))
     flags["replicas"], flags["frame_steps"] = 1, AGREE_FRAME_STEPS
-    with _stoppable(deadline, scheduled=True) as stop:
-        try:
-            if not flags["structures"]:
-                flags["structures"] = (_bundled_structure_for(model, trust=bool(flags["trust"])),)
-            code = _run(None, output, jobs, stop, flags, agreement=True)
-        except InputError as error:
-            click.echo(f"mdsuite: {error}", err=True)
-            code = BAD_INPUT
-    sys.exit(code)
+
+    def work(stop: Stop) -> int:
+        if not flags["structures"]:
+            flags["structures"] = (_bundled_structure_for(model, trust=bool(flags["trust"])),)
+        return _run(None, output, jobs, stop, flags, agreement=True)
+
+    _carry_out(work, deadline, scheduled=True)
 
 
 @main.command()
@@ -241,13 +227,9 @@ def selftest(only: tuple[str, ...], all_hosts: bool, without_runs: bool, jobs: i
 
     Exit codes: 0 all defects found and no twin suspected, 1 not so, 2 bad input, 3 something was not run.
     """  # noqa: D301  \b is click's
-    with _stoppable(None) as stop:
-        try:
-            code = _selftest(only, output, jobs or _n_cpus(), stop, all_hosts=all_hosts, runs=not without_runs)
-        except (InputError, OSError) as error:
-            click.echo(f"mdsuite: {error}", err=True)
-            code = BAD_INPUT
-    sys.exit(code)
+    _carry_out(
+        lambda stop: _selftest(only, output, jobs or _n_cpus(), stop, all_hosts=all_hosts, runs=not without_runs)
+    )
 
 
 @main.command()
@@ -275,13 +257,7 @@ def run_shard(campaign: Path, text: str, jobs: int | None, deadline: float | Non
 
     Exit codes: 0 done, 1 some have failed, 2 no campaign there, 75 stopped and resumable.
     """
-    with _stoppable(deadline, scheduled=True) as stop:
-        try:
-            code = _run_shard(campaign, text, jobs or _n_cpus(), stop)
-        except InputError as error:
-            click.echo(f"mdsuite: {error}", err=True)
-            code = BAD_INPUT
-    sys.exit(code)
+    _carry_out(lambda stop: _run_shard(campaign, text, jobs or _n_cpus(), stop), deadline, scheduled=True)
 
 
 @main.command()
@@ -567,9 +543,16 @@ def compare(
 
     Exit codes: 0 equivalent or better, 1 worse, 2 bad input, 3 inconclusive, 75 stopped and resumable.
     """  # noqa: D301  \b is click's
-    with _stoppable(deadline, scheduled=True) as stop:
+    _carry_out(
+        lambda stop: _compare((baseline, candidate), output, jobs or _n_cpus(), stop, flags), deadline, scheduled=True
+    )
+
+
+def _carry_out(work: Callable[[Stop], int], deadline: float | None = None, *, scheduled: bool = False) -> NoReturn:
+    """Exit with the code that the work returns, which is told by its stop when to end so that it can go on later."""
+    with _stoppable(deadline, scheduled=scheduled) as stop:
         try:
-            code = _compare((baseline, candidate), output, jobs or _n_cpus(), stop, flags)
+            code = work(stop)
         except (InputError, OSError) as error:
             click.echo(f"mdsuite: {error}", err=True)
             code = BAD_INPUT
@@ -623,16 +606,13 @@ def _compare(models: tuple[str, str], output: Path, jobs: int, stop: Stop, flags
 
 def _campaign_of_both(models: tuple[str, str], of_runs: Mapping[str, Any], flags: Mapping[str, Any]) -> Any:
     """Of both models from the same starts, or None where no structure is given."""
-    from mdsuite.campaign import read_campaign  # noqa: PLC0415
-
     given = {key: value for key, value in of_runs.items() if value not in (None, ())}
     if "structures" not in given:
         if given:
             raise InputError(f"{', '.join(sorted(given))} are for trajectories; name where they start with --structure")
         return None
-    top: dict[str, Any] = {key: list(given.pop(key)) for key in ("structures", "engine") if key in given}
-    asked = {"models": list(models), "trust": flags["trust"], "check": False, "follow_up": False}
-    campaign = read_campaign(None, {**asked, **top}, dynamics={**given, "seed": flags["seed"]})
+    asked = {"models": models, "trust": flags["trust"], "check": False, "follow_up": False, "seed": flags["seed"]}
+    campaign = _told(None, {**asked, **given})
     _require_lammps(campaign.engine, campaign.lammps_library)
     return campaign
 

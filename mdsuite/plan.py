@@ -63,7 +63,7 @@ class Plan:
 
     def folder(self, output: Path, run: Run) -> Path:
         """Where a run lives."""
-        return output / "runs" / run.id
+        return run_folder(output, run.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +235,7 @@ def claim(plan: Plan, output: Path) -> None:
     require_usable(output)
     with _as_input_error(output):
         if manifest.exists():
-            _require_ours(manifest, wanted)
+            _require_ours(output, wanted)
         for run in plan.all_runs:
             require_extendable(run, plan.folder(output, run))
         output.mkdir(parents=True, exist_ok=True)
@@ -259,19 +259,29 @@ def open_folder(plan: Plan, output: Path) -> None:
         output.mkdir(parents=True, exist_ok=True)
 
 
+def run_ids(output: Path) -> list[str]:
+    """Of every run of the campaign in a folder, sorted; raises OSError, ValueError or KeyError where there is none."""
+    return sorted(json.loads((output / MANIFEST).read_text())["runs"])
+
+
+def run_folder(output: Path, run_id: str) -> Path:
+    """Where a run of the campaign in a folder lives."""
+    return output / "runs" / run_id
+
+
 def require_ours(plan: Plan, output: Path) -> None:
     """Raise InputError for the folder of another campaign."""
     with _as_input_error(output):
         if (output / MANIFEST).exists():
-            _require_ours(output / MANIFEST, {run.id for run in plan.all_runs})
+            _require_ours(output, {run.id for run in plan.all_runs})
 
 
-def _require_ours(manifest: Path, wanted: set[str]) -> None:
-    held = set(json.loads(manifest.read_text())["runs"])
+def _require_ours(output: Path, wanted: set[str]) -> None:
+    held = set(run_ids(output))
     foreign = held - wanted
     if foreign:
         raise InputError(
-            f"{manifest.parent} belongs to another campaign: {len(foreign)} of its {len(held)} runs are not in this "
+            f"{output} belongs to another campaign: {len(foreign)} of its {len(held)} runs are not in this "
             "one (model, structure, engine, timestep, temperature or seed differ); give another --output"
         )
 

@@ -1,6 +1,6 @@
 """A measurement: a number with its uncertainty and its unit."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -57,3 +57,8 @@ def undefined(name: str, unit: str, reason: str, confidence: float = 0.95) -> Me
 def about(measurement: Measurement, **subject: str) -> Measurement:
     """The same measurement, said to be about this subject too."""
     return replace(measurement, subject=MappingProxyType({**measurement.subject, **subject}))
+
+
+def named(measurements: Iterable[Measurement], name: str) -> Measurement | None:
+    """The first of that name, if it was made."""
+    return next((each for each in measurements if each.name == name), None)

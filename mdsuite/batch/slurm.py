@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from mdsuite.errors import InputError
 from mdsuite.files import write_json, write_text
+from mdsuite.processes import heard
 from mdsuite.report.markdown import rendered
 
 FOLDER = "batch"
@@ -144,10 +144,9 @@ def _said(command: str, *arguments: str, missing: str = "") -> str:
     path = shutil.which(command)
     if path is None:
         raise InputError(f"wanted Slurm, but there is no {command} here; submit from a machine that has it")
-    try:
-        ended = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise InputError(f"Slurm has not answered {command} within {PATIENCE:g} s") from error
+    ended = heard([path, *arguments], patience=PATIENCE)
+    if ended is None:
+        raise InputError(f"Slurm has not answered {command} within {PATIENCE:g} s")
     if ended.returncode != 0:
         if missing and missing in ended.stderr:
             return ""

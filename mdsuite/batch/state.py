@@ -41,8 +41,8 @@ def state_of(folders: Iterable[Path]) -> State:
     done = recorded = wanted = kept = n = 0
     for folder in folders:
         n += 1
-        steps = recorded_steps(folder) if (folder / "segments").is_dir() else 0
-        kept += (last_step(folder) or 0) if steps else 0
+        steps = recorded_steps(folder)
+        kept += last_step(folder) or 0
         length = int(json.loads((folder / "run.json").read_text())["n_steps"])
         recorded, wanted = recorded + min(steps, length), wanted + length
         if steps >= length:

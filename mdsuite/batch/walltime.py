@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+
+from mdsuite.processes import heard
 
 DEADLINE = "MDSUITE_DEADLINE"
 """Environment variable: seconds since the epoch, for schedulers that do not say it themselves."""
@@ -45,11 +46,8 @@ def _asked(job: str, now: Callable[[], float]) -> tuple[float | None, str]:
     squeue = shutil.which("squeue")
     if squeue is None:
         return None, "squeue is not there to be asked"
-    try:
-        ended = subprocess.run(
-            [squeue, "-h", "-j", job, "-o", "%e"], capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
-    except subprocess.TimeoutExpired:
+    ended = heard([squeue, "-h", "-j", job, "-o", "%e"], patience=PATIENCE)
+    if ended is None:
         return None, f"squeue has not answered within {PATIENCE:g} s"
     said = (ended.stdout.strip() or ended.stderr.strip()).splitlines()
     try:

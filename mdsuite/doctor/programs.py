@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from mdsuite.doctor.finding import Finding, State
+from mdsuite.processes import PYTHON, heard
 
 PATIENCE = 120.0  # s
 
@@ -53,17 +53,8 @@ EXTRAS = (
 
 def _asked(program: str) -> tuple[int, str]:
     """Exit code, and the last line that a program in Python said."""
-    try:
-        ended = subprocess.run(
-            [sys.executable, "-P", "-c", program],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+    ended = heard([*PYTHON, "-c", program], patience=PATIENCE)
+    if ended is None:
         return -1, f"no answer within {PATIENCE:g} s"
     lines = [each for each in (ended.stdout if ended.returncode == 0 else ended.stderr).splitlines() if each.strip()]
     return ended.returncode, lines[-1].strip() if lines else f"exit code {ended.returncode}"
@@ -93,7 +84,7 @@ def lammps() -> Finding:
 
 def ipi() -> Finding:
     """Its version, where it can be imported."""
-    code, said = _asked("import ipi; print(ipi.__version__ if hasattr(ipi, '__version__') else '')")
+    code, said = _asked("import ipi")
     if code != 0:
         return Finding(name="i-PI", state=State.MISSING, found=said, remedy="pip install ipi")
     return Finding(name="i-PI", state=State.FINE, found=f"version {version('ipi')}")
@@ -150,11 +141,11 @@ def scheduler() -> Finding:
     if job := os.environ.get("PBS_JOBID"):
         return Finding(name="scheduler", state=State.FINE, found=f"PBS, inside of job {job}")
     if (ping := shutil.which("scontrol")) is not None:
-        ended = subprocess.run([ping, "ping"], capture_output=True, text=True, timeout=PATIENCE, check=False)
-        said = (ended.stdout + ended.stderr).strip().splitlines()
-        if ended.returncode == 0 and " UP" in ended.stdout:
+        ended = heard([ping, "ping"], patience=PATIENCE)
+        said = [] if ended is None else (ended.stdout + ended.stderr).strip().splitlines()
+        if ended is not None and ended.returncode == 0 and " UP" in ended.stdout:
             return Finding(name="scheduler", state=State.FINE, found=f"Slurm: {said[0]}")
-        told = said[-1] if said else f"exit code {ended.returncode}"
+        told = said[-1] if said else "nothing"
         remedy = "ask the administrators; campaigns run without it on this machine"
         return Finding(name="scheduler", state=State.MISSING, found=f"Slurm does not answer: {told}", remedy=remedy)
     if shutil.which("qsub") is not None:

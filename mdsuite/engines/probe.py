@@ -6,8 +6,6 @@ LAMMPS may end its process where it does not like its input, or be of a library 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +14,7 @@ from mdsuite.engines.engine import StepError
 from mdsuite.engines.forces import NoForces
 from mdsuite.engines.kinds import NATIVE, engine_kind
 from mdsuite.engines.library import library_environment
+from mdsuite.processes import PYTHON, heard
 from mdsuite.run import Run, read_run, write_run
 
 PATIENCE = 300.0  # s
@@ -27,18 +26,12 @@ def refusal(run: Run) -> str | None:
     with tempfile.TemporaryDirectory(prefix="mdsuite-probe-") as name:
         folder = Path(name)
         write_run(run, folder)
-        try:
-            done = subprocess.run(
-                [sys.executable, "-P", "-m", "mdsuite.engines.probe", str(folder)],
-                env={**os.environ, "OMP_NUM_THREADS": "1", **library_environment(run, folder)},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=PATIENCE,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
+        done = heard(
+            [*PYTHON, "-m", "mdsuite.engines.probe", str(folder)],
+            patience=PATIENCE,
+            environment={"OMP_NUM_THREADS": "1", **library_environment(run, folder)},
+        )
+        if done is None:
             return f"it has not taken its first step within {PATIENCE:g} s"
         answers = [line for line in done.stdout.splitlines() if line.startswith(ANSWER)]
         if answers:

@@ -148,9 +148,7 @@ def in_another_process(function: Callable[..., Result], *arguments: object) -> R
         try:
             return pool.submit(function, *arguments).result()
         except BrokenProcessPool as error:
-            raise ExportError(
-                "the file ends the process that asks it for an energy: its code is faulty; it was not kept"
-            ) from error
+            raise ExportError("the file ends the process that asks it for an energy: its code is faulty") from error
 
 
 def answers_of(file: str, asked: Sequence[Configuration]) -> list[_Answer]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mdsuite.engines.recording import recorded_steps
 from mdsuite.plan import PREPARATION, Plan
-from mdsuite.planning.pilot import Pilot
+from mdsuite.planning.pilot import Pilot, kind_of
 from mdsuite.run import Run
 
 OF_STEP: tuple[Callable[[Pilot], float], ...] = (
@@ -77,9 +77,9 @@ class Estimate:
 
 def estimate(plan: Plan, output: Path, timed: Sequence[Pilot]) -> Estimate:
     """Of the runs of a plan, as far as they are recorded in a folder; controls of engines are among them."""
-    groups: dict[tuple[str, str], list[Run]] = {}
+    groups: dict[str, list[Run]] = {}
     for run in plan.all_runs:
-        groups.setdefault((run.model_sha256, run.engine), []).append(run)
+        groups.setdefault(kind_of(run), []).append(run)
     campaign = plan.campaign
     dynamics = campaign.dynamics
     return Estimate(
@@ -100,10 +100,8 @@ def estimate(plan: Plan, output: Path, timed: Sequence[Pilot]) -> Estimate:
 
 def _share(runs: Sequence[Run], plan: Plan, output: Path, timed: Sequence[Pilot]) -> Share:
     first = runs[0]
-    done = [_done(plan.folder(output, run)) for run in runs]
-    known = [
-        each for each in timed if each.key.startswith(f"{first.engine} {first.model_sha256[:16]} {first.threads} ")
-    ]
+    done = [recorded_steps(plan.folder(output, run)) for run in runs]
+    known = [each for each in timed if each.kind == kind_of(first)]
     usable = sorted((each for each in known if not each.reason), key=lambda each: each.n_atoms)
     left = [(run, max(run.n_steps - steps, 0)) for run, steps in zip(runs, done, strict=True)]
     sizes = [run.start.n_atoms for run in runs]
@@ -120,10 +118,6 @@ def _share(runs: Sequence[Run], plan: Plan, output: Path, timed: Sequence[Pilot]
         else None,
         why="; ".join(dict.fromkeys(each.reason for each in known if each.reason)) or ("" if usable else "stopped"),
     )
-
-
-def _done(folder: Path) -> int:
-    return recorded_steps(folder) if (folder / "segments").is_dir() else 0
 
 
 def _seconds(left: Iterable[tuple[Run, int]], timed: Sequence[Pilot]) -> tuple[float, float, float]:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,21 +32,22 @@ MOST_SIZES = 3
 
 FILE = "pilot.json"
 
+Key = tuple[str, int]
+"""Kind and number of atoms, by which pilots are told apart."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pilot:
     """A short run.
 
-    key : of engine, model, threads and number of atoms
+    kind : of engine, model and threads
     step : s, median over parts; spread : s, the fastest and the slowest part
     start : s, until the first step
     of_step : bytes that a step takes on disk, its share of a frame included
     reason : why it was not timed, else ""
     """
 
-    key: str
-    model: str
-    engine: str
+    kind: str
     n_atoms: int
     step: float
     spread: tuple[float, float]
@@ -55,17 +56,17 @@ class Pilot:
     reason: str = ""
 
 
-def key_of(run: Run) -> str:
-    """What pilots are told apart by."""
-    return f"{run.engine} {run.model_sha256[:16]} {run.threads} {run.start.n_atoms}"
+def kind_of(run: Run) -> str:
+    """What runs have in common whose steps cost the same, but for their number of atoms."""
+    return f"{run.engine} {run.model_sha256[:16]} {run.threads}"
 
 
 def chosen(runs: Sequence[Run]) -> Iterator[Run]:
-    """One run of every engine and model at its smallest, its largest, and a middle number of atoms."""
-    by_model: dict[tuple[str, str], dict[int, Run]] = {}
+    """One run of every kind at its smallest, its largest, and a middle number of atoms."""
+    by_kind: dict[str, dict[int, Run]] = {}
     for run in runs:
-        by_model.setdefault((run.engine, run.model_sha256), {}).setdefault(run.start.n_atoms, run)
-    for of_sizes in by_model.values():
+        by_kind.setdefault(kind_of(run), {}).setdefault(run.start.n_atoms, run)
+    for of_sizes in by_kind.values():
         sizes = sorted(of_sizes)
         places = np.unique(np.linspace(0, len(sizes) - 1, min(MOST_SIZES, len(sizes))).round().astype(int))
         yield from (of_sizes[sizes[int(place)]] for place in places)
@@ -77,14 +78,14 @@ def pilots(runs: Sequence[Run], kept: Path, stop: Stop, told: Callable[[str], No
     for run in chosen(runs):
         if stop.requested:
             break
-        if key_of(run) not in known:
+        key = kind_of(run), run.start.n_atoms
+        if key not in known:
             told(f"timing {run.model_name} in {run.engine} at {run.start.n_atoms} atoms")
-            pilot = _timed(run, stop)
-            known[pilot.key] = pilot
-            if not pilot.reason:
+            known[key] = _timed(run, stop)
+            if not known[key].reason:
                 _keep(kept, known)
-    wanted = {key_of(run) for run in runs}
-    return [each for each in known.values() if each.key in wanted]
+    wanted = {(kind_of(run), run.start.n_atoms) for run in runs}
+    return [each for key, each in known.items() if key in wanted]
 
 
 def _timed(run: Run, stop: Stop) -> Pilot:
@@ -121,9 +122,7 @@ def _rates(times: FloatArray, steps: FloatArray) -> FloatArray:
 
 def _pilot(run: Run, rates: FloatArray, start: float, of_step: float, reason: str = "") -> Pilot:
     return Pilot(
-        key=key_of(run),
-        model=run.model_name,
-        engine=run.engine,
+        kind=kind_of(run),
         n_atoms=run.start.n_atoms,
         step=float(np.median(rates)),
         spread=(float(np.min(rates)), float(np.max(rates))),
@@ -133,15 +132,15 @@ def _pilot(run: Run, rates: FloatArray, start: float, of_step: float, reason: st
     )
 
 
-def _read(kept: Path) -> dict[str, Pilot]:
+def _read(kept: Path) -> dict[Key, Pilot]:
     try:
         told = json.loads((kept / FILE).read_text())
         found = [Pilot(**{**each, "spread": tuple(each["spread"])}) for each in told]
     except (OSError, ValueError, TypeError, KeyError):  # none, or of another version
         return {}
-    return {each.key: each for each in found}
+    return {(each.kind, each.n_atoms): each for each in found}
 
 
-def _keep(kept: Path, known: dict[str, Pilot]) -> None:
+def _keep(kept: Path, known: Mapping[Key, Pilot]) -> None:
     kept.mkdir(parents=True, exist_ok=True)
     write_json(kept / FILE, [dataclasses.asdict(each) for each in known.values() if not each.reason])

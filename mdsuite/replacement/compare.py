@@ -68,7 +68,6 @@ def compare(
         baseline=sides[0],
         candidate=sides[1],
         n_structures=len(labelled),
-        runs=(len(errors.squared[0].sums[ENERGY]), len(errors.squared[1].sums[ENERGY])),
         protocol=errors.protocol,
         deficient=errors.deficient,
         paired=tuple(paired(labelled, *errors.squared, question)),

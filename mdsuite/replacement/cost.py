@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from scipy.stats import t
 from mdsuite.errors import InputError
 from mdsuite.linear.data import Labelled
 from mdsuite.linear.design import asked
+from mdsuite.processes import PYTHON, heard
 from mdsuite.replacement.sides import Side
 from mdsuite.run import FloatArray
 from mdsuite_driver.models.load import resolve
@@ -25,7 +24,7 @@ from mdsuite_driver.models.protocol import Configuration
 N_TURNS = 21
 N_PROCESSES = 5
 N_DRAWS = 2000
-PROCESS_TIMEOUT = 600.0  # s
+PATIENCE = 600.0  # s, for a process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +56,6 @@ class Cost:
     processes: int
     sizes: tuple[int, int] | None
 
-    @property
-    def evaluation(self) -> Resource:
-        """Time for each atom."""
-        return self.resources[0]
-
 
 OF_PROCESSES = (
     ("process, from its start to its end", "s", "wall"),
@@ -75,7 +69,6 @@ OF_PROCESSES = (
 
 _CHILD = """
 import json, resource, sys, time
-begun = time.perf_counter()
 given = json.load(sys.stdin)
 import numpy as np
 from mdsuite_driver.models.load import load
@@ -147,18 +140,10 @@ def _process(side: Side, there: Configuration, *, trust: bool) -> dict[str, floa
         "n": N_EVALUATIONS,
     }
     start = time.perf_counter()
-    try:
-        ended = subprocess.run(
-            [sys.executable, "-c", _CHILD],
-            input=json.dumps(given),
-            capture_output=True,
-            text=True,
-            timeout=PROCESS_TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise InputError(f"{side.name} has not evaluated {N_EVALUATIONS} times within {PROCESS_TIMEOUT:g} s") from error
+    ended = heard([*PYTHON, "-c", _CHILD], patience=PATIENCE, given=json.dumps(given))
     wall = time.perf_counter() - start
+    if ended is None:
+        raise InputError(f"{side.name} has not evaluated {N_EVALUATIONS} times within {PATIENCE:g} s")
     if ended.returncode != 0:
         said = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
         raise InputError(f"a process that loads {side.name} ended with: {said}")

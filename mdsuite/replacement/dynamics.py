@@ -27,7 +27,6 @@ class Dynamics:
     distances : of the candidate's trajectories from the baseline's, by structure
     """
 
-    assessment: Assessment
     baseline: AssessedModel
     candidate: AssessedModel
     distances: tuple[tuple[str, Compared], ...]
@@ -72,7 +71,7 @@ def dynamics(
         )
         if ours and theirs:
             distances.append((name, compare_with(ours, theirs)))
-    return Dynamics(assessment=assessment, baseline=baseline, candidate=candidate, distances=tuple(distances))
+    return Dynamics(baseline=baseline, candidate=candidate, distances=tuple(distances))
 
 
 def _done(each: AssessedRun) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from mdsuite.exporting.export import ExportError, example, in_another_process
 from mdsuite.exporting.make import write_package, write_torchscript
 from mdsuite.linear.data import Labelled
 from mdsuite.linear.design import ENERGY, FORCES, VIRIAL, asked
+from mdsuite.linear.errors import MEV
 from mdsuite.replacement.sides import Side
 from mdsuite.tracing import traced
 from mdsuite_driver.models.ace.model import ACE
@@ -30,7 +32,6 @@ TOLERANCES: Mapping[str, float] = MappingProxyType({"float64": 1e-8, "float32": 
 """eV per atom, eV/Å, and eV per atom of virials, by what a model computes in; sums in another order differ by less."""
 
 N_STRUCTURES = 24
-MEV = 1e3
 
 Answers = Sequence[Evaluation]
 
@@ -123,9 +124,8 @@ def _batched(network: nn.Module, card: ModelCard, questions: Sequence[Configurat
 
 
 def _by_functions(network: nn.Module, card: ModelCard, questions: Sequence[Configuration]) -> Answers:
-    if not isinstance(network, ACE):
-        raise TypeError(f"wanted an ACE, got {type(network).__name__}")
-    return _answers(GraphModel(graph_of(EnergyAndGradient(_Unfolded(network)), card.dtype), card), questions)
+    unfolded = _Unfolded(cast("ACE", network))
+    return _answers(GraphModel(graph_of(EnergyAndGradient(unfolded), card.dtype), card), questions)
 
 
 class _Unfolded(nn.Module):

@@ -80,7 +80,6 @@ class Reason:
 class Replacement:
     """What was found.
 
-    runs : of each model, trainings or divisions of the structures that errors were averaged over
     protocol : how errors were come by, in words
     deficient : of each model, fits whose rows did not determine all coefficients
     audit : what was found of the bases, or why nothing was
@@ -92,7 +91,6 @@ class Replacement:
     baseline: Side
     candidate: Side
     n_structures: int
-    runs: tuple[int, int]
     protocol: str
     deficient: tuple[Deficient | None, Deficient | None]
     paired: tuple[Paired, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from mdsuite.report import words
 from mdsuite.report.markdown import rendered
 from mdsuite.report.provenance import here
 from mdsuite.report.results import SCHEMA, measurement_entry
-from mdsuite_analysis.measurement import Measurement, about
+from mdsuite_analysis.measurement import Measurement, about, named
 from mdsuite_analysis.paired import Standing
 from mdsuite_analysis.span import REDUNDANT
 
@@ -54,7 +54,7 @@ def write_report(found: Replacement, output: Path) -> Path:
         "examined": None if isinstance(found.soundness, str) else found.soundness.baseline.examined[0],
         "distances": [] if isinstance(found.dynamics, str) else list(_distances(found.dynamics)),
         "unmeasured": [] if isinstance(found.dynamics, str) else _unmeasured(found.dynamics),
-        "drift": lambda group: words.quantity(_named(group.measurements, "mean_drift"), sign=True),
+        "drift": lambda group: words.quantity(named(group.measurements, "mean_drift"), sign=True),
         "temperatures": _temperatures,
         "folder": FOLDER,
         "not_asked": NOT_ASKED,
@@ -120,10 +120,6 @@ def _temperatures(group: AssessedReplicas) -> str:
     if not found:
         return "not measured"
     return f"{min(found):.0f} to {max(found):.0f} K over {len(found)} replicas"
-
-
-def _named(measurements: Sequence[Measurement], name: str) -> Measurement | None:
-    return next((each for each in measurements if each.name == name), None)
 
 
 def _results(found: Replacement) -> dict[str, Any]:

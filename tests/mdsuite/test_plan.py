@@ -16,7 +16,7 @@ from mdsuite.cli import main
 from mdsuite.plan import make_plan
 from mdsuite.planning.console import duration, size
 from mdsuite.planning.estimate import Estimate, estimate
-from mdsuite.planning.pilot import Pilot, chosen, key_of
+from mdsuite.planning.pilot import Pilot, chosen, kind_of
 
 FLAGS = ["--engine", "lammps", "--model", "argon-lj", "--structure", "argon", "--replicas", "2", "--no-check"]
 RAISES = """
@@ -85,9 +85,7 @@ def test_what_cannot_be_timed_is_told_and_is_no_plan(tmp_path: Path):
 
 def pilot(run: Any, *, step: float, start: float = 0.0) -> Pilot:
     return Pilot(
-        key=key_of(run),
-        model="m",
-        engine="lammps",
+        kind=kind_of(run),
         n_atoms=run.start.n_atoms,
         step=step,
         spread=(0.5 * step, 2.0 * step),
@@ -127,7 +125,7 @@ def test_each_run_begins_once(tmp_path: Path):
 
 def test_a_pilot_of_another_model_is_not_taken(tmp_path: Path):
     plan = make_plan(read_campaign(None, {"models": ["painn-tiny"], "structures": ["ethanol"]}))
-    other = dataclasses.replace(pilot(plan.runs[0], step=1e-3), key="lammps 0000000000000000 1 9")
+    other = dataclasses.replace(pilot(plan.runs[0], step=1e-3), kind="lammps 0000000000000000 1")
     found = estimate(plan, tmp_path, [other])
     assert (found.seconds, len(found.untimed)) == (None, 1)
 
