@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,11 +30,47 @@ def on_disk() -> Iterator[None]:
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, moved there once its writer has succeeded and the bytes are on the disk."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = _beside(path)
+    try:
+        yield temporary
+        move_whole(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def move_whole(temporary: Path, path: Path) -> None:
+    """Move a file that is complete to its place, once its bytes are on the disk."""
+    _sync(temporary)
+    temporary.replace(path)
+
+
+class OvertakenError(RuntimeError):
+    """A file is there already that this process was to make: another one is ahead with the same work."""
+
+
+UNLINKED = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+"""What file systems answer that have no hard links."""
+
+
+@contextmanager
+def first(path: Path) -> Iterator[Path]:
+    """A temporary path of this process's own, made `path` once its writer has succeeded, unless that exists by then.
+
+    One of several processes succeeds, whether or not they can see each other's locks; the others raise OvertakenError.
+    A file system without hard links cannot tell them apart: the last one counts there.
+    """
+    temporary = _beside(path)
     try:
         yield temporary
         _sync(temporary)
-        temporary.replace(path)
+        try:
+            os.link(temporary, path)
+        except FileExistsError as error:
+            raise OvertakenError(f"{path.name} is there already: another process is working on this run") from error
+        except OSError as error:
+            if error.errno not in UNLINKED:
+                raise
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -46,6 +84,11 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:  # whatever json can hold
     """Write JSON that is whole or absent; NaN is refused."""
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _beside(path: Path) -> Path:
+    """A path that no other process takes for the same purpose."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
 def _sync(path: Path) -> None:

@@ -34,7 +34,7 @@ def segments(folder: Path) -> list[Path]:
     What a run recorded of a chunk that it could not finish follows as the last.
     """
     found = sorted((folder / "segments").glob("*.h5md"))
-    tail = folder / "tail.h5md"
+    tail = folder / f"tail-{len(found):06d}.h5md"
     if not found and not tail.exists():
         raise UnreadableRunError(f"{folder / 'segments'} holds no *.h5md segment; has the run started?")
     wanted = [f"{number:06d}.h5md" for number in range(len(found))]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import os
+import secrets
 import socket
 import sys
 import traceback
@@ -19,25 +21,60 @@ from mdsuite.engines.engine import Engine, StepError
 from mdsuite.engines.failure import failure_of
 from mdsuite.engines.forces import DriverForces, LocalForces, NoForces, Supervisor
 from mdsuite.engines.kinds import DRIVER, LOCAL, EngineKind, engine_kind
-from mdsuite.engines.recording import last_conserved, last_step, n_segments, segment_path, tail_path, write_segment
+from mdsuite.engines.recording import (
+    last_conserved,
+    last_step,
+    n_segments,
+    restart_of,
+    segment_path,
+    tail_path,
+    write_segment,
+)
 from mdsuite.engines.witness import Witness
-from mdsuite.files import on_disk, whole, write_json
+from mdsuite.files import move_whole, on_disk, write_json
 from mdsuite.run import Run, read_run
 from mdsuite_driver.parent import die_with_supervisor
 
 STOPPED = 75
+RESTARTS = "restarts"
 
 
-def restart_path(folder: Path, index: int) -> Path:
-    """LAMMPS' state at the end of a segment."""
-    return folder / "restarts" / f"{index:06d}.restart"
+class DamagedStateError(RuntimeError):
+    """An engine's state on the disk that is not the one that was written."""
+
+
+def state_at(folder: Path, index: int) -> Path:
+    """The engine's state at the end of a segment; raises DamagedStateError where it is not the one that it left."""
+    path = folder / RESTARTS / restart_of(segment_path(folder, index))
+    with on_disk():
+        content = path.read_bytes()
+    if path.name != _named(content, index):
+        raise DamagedStateError(f"{path} is not what the engine wrote; remove this run's folder and begin it again")
+    return path
+
+
+def keep_state(folder: Path, index: int, engine: Engine) -> str:
+    """Write the engine's state, and return what it is called, which tells states apart that are not the same."""
+    temporary = folder / RESTARTS / f".{secrets.token_hex(4)}.tmp"
+    try:
+        engine.write_restart(temporary)
+        name = _named(temporary.read_bytes(), index)
+        move_whole(temporary, temporary.with_name(name))
+    finally:
+        temporary.unlink(missing_ok=True)
+    return name
+
+
+def _named(content: bytes, index: int) -> str:
+    return f"{index:06d}-{hashlib.sha256(content).hexdigest()[:16]}.restart"
 
 
 def integrate(run: Run, folder: Path, supervisor: Supervisor) -> bool:
     """Bring a run on from its last whole segment; whether it is at its last step, and not stopped before."""
     with on_disk():
-        (folder / "restarts").mkdir(exist_ok=True)
-        tail_path(folder).unlink(missing_ok=True)
+        (folder / RESTARTS).mkdir(exist_ok=True)
+        for left in (*folder.glob("tail-*.h5md"), *folder.rglob(".*.tmp")):
+            left.unlink(missing_ok=True)
     index, step = n_segments(folder), last_step(folder) or 0
     kind = engine_kind(run.engine)
     forces = _forces(kind, run, supervisor)
@@ -50,7 +87,7 @@ def integrate(run: Run, folder: Path, supervisor: Supervisor) -> bool:
         if index == 0:
             engine.begin()
         else:
-            engine.resume(restart_path(folder, index - 1), last_conserved(folder))
+            engine.resume(state_at(folder, index - 1), last_conserved(folder))
         end = min(step - step % run.chunk_steps + run.chunk_steps, run.n_steps)
         _advance(run, folder, engine, witness, index, step, end)
         index, step = index + 1, end
@@ -66,19 +103,22 @@ def _forces(kind: EngineKind, run: Run, supervisor: Supervisor) -> DriverForces 
 
 
 def _advance(run: Run, folder: Path, engine: Engine, witness: Witness, index: int, first: int, last: int) -> None:
-    """One chunk: its restart file first, then its segment, which makes both count."""
+    """One chunk: the engine's state first, then its segment, which names it and makes both count.
+
+    A second process at work on this run may write states, which nobody reads whose segment has not become the one.
+    """
     try:
         segment = engine.integrate(first, last)
     except StepError as error:
         if error.recorded is not None:
             with on_disk():
-                write_segment(tail_path(folder), run, error.recorded, witness.sample())
+                write_segment(tail_path(folder, index), run, error.recorded, witness.sample())
         raise
     with on_disk():
-        with whole(restart_path(folder, index)) as temporary:
-            engine.write_restart(temporary)
-        write_segment(segment_path(folder, index), run, segment, witness.sample())
-        restart_path(folder, index - 2).unlink(missing_ok=True)  # the one before is needed if this segment is lost
+        state = keep_state(folder, index, engine)
+        write_segment(segment_path(folder, index), run, segment, witness.sample(), state)
+        for old in (folder / RESTARTS).glob(f"{index - 2:06d}-*"):  # the one before is needed if this segment is lost
+            old.unlink(missing_ok=True)
 
 
 def main() -> int:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from mdsuite.engines.engine import StepError
 from mdsuite.engines.forces import DriverLostError
 from mdsuite.engines.server import ModelFailedError
-from mdsuite.files import DiskError
+from mdsuite.files import DiskError, OvertakenError
 from mdsuite_driver.soundness import UnsoundError
 from mdsuite_driver.wire import WireError
 
-DISK, DRIVER, PROTOCOL, ENGINE = "disk", "driver", "protocol", "engine"
+DISK, DRIVER, PROTOCOL, ENGINE, OVERTAKEN = "disk", "driver", "protocol", "engine", "overtaken"
+_PLAIN = {DriverLostError: DRIVER, DiskError: DISK, OvertakenError: OVERTAKEN}
 LONGEST = 20_000  # characters of a traceback, which must fit into one message
 
 
@@ -35,10 +36,8 @@ def failure_of(error: Exception) -> Failure:
             return Failure(cause.kind, f"{where}the driver reports: {cause}", cause.traceback)
         case UnsoundError():
             return Failure(cause.kind, f"{where}{cause}", told)
-        case DriverLostError():
-            return Failure(DRIVER, f"{where}{cause}")
         case WireError():
             return Failure(PROTOCOL, f"{where}the driver does not speak i-PI as it should: {cause}", told)
-        case DiskError():
-            return Failure(DISK, f"{where}{cause}")
+        case DriverLostError() | DiskError() | OvertakenError():
+            return Failure(_PLAIN[type(cause)], f"{where}{cause}")
     return Failure(ENGINE, f"{where}{type(cause).__name__}: {cause}", told)

@@ -3,7 +3,8 @@
 Layout of a segment (H5MD 1.1, doi:10.1016/j.cpc.2014.01.018): frames under /particles/trajectory, their energies
 under /observables/trajectory, the energies of every step under /parameters/every_step, and under /parameters/axes the
 rotation from the user's axes to the recorded ones. /parameters/ledger holds the steps kept for re-evaluation, in the
-user's axes, as `mdsuite_analysis.ledger.sampling.Sample.to_arrays` names them. All in float64 and in eV, Å, ps, amu
+user's axes, as `mdsuite_analysis.ledger.sampling.Sample.to_arrays` names them, and /parameters/restart names the state
+of the engine at its end. All in float64 and in eV, Å, ps, amu
 and K, but for forces: MDAnalysis knows them in kJ/mol/Å only.
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from mdsuite import __version__
 from mdsuite.constants import KJ_PER_MOL
-from mdsuite.files import whole
+from mdsuite.files import first
 from mdsuite.run import FloatArray, IntArray, Run
 from mdsuite_analysis.ledger.sampling import Sample
 
@@ -69,9 +70,9 @@ def segment_path(folder: Path, index: int) -> Path:
     return folder / "segments" / f"{index:06d}.h5md"
 
 
-def tail_path(folder: Path) -> Path:
+def tail_path(folder: Path, index: int) -> Path:
     """Where the steps of a chunk that could not be finished are kept, until it is integrated again."""
-    return folder / "tail.h5md"
+    return folder / f"tail-{index:06d}.h5md"
 
 
 def n_segments(folder: Path) -> int:
@@ -97,7 +98,7 @@ def last_conserved(folder: Path) -> float:
 
 def recorded_steps(folder: Path) -> int:
     """The last recorded step of a run, that of an unfinished chunk included."""
-    tail = tail_path(folder)
+    tail = tail_path(folder, n_segments(folder))
     return _last_step(tail) if tail.exists() else last_step(folder) or 0
 
 
@@ -106,22 +107,29 @@ def _last_step(path: Path) -> int:
         return int(file["parameters/every_step/step"][-1])
 
 
-def write_segment(path: Path, run: Run, segment: Segment, sample: Sample | None = None) -> None:
+def restart_of(path: Path) -> str:
+    """What the state of the engine at the end of a segment is called."""
+    with h5py.File(path) as file:
+        return str(file["parameters/restart"].asstr()[()])
+
+
+def write_segment(path: Path, run: Run, segment: Segment, sample: Sample | None = None, restart: str = "") -> None:
     """Write one segment, and what the energy ledger keeps of it, whole or not at all.
 
-    Raises OSError where the disk does not take it.
+    Raises OSError where the disk does not take it, and OvertakenError where another process has written it.
     """
     content = io.BytesIO()  # HDF5 itself does not always tell of a full disk as such
     with h5py.File(content, "w") as file:
         _write_header(file)
         _write_every_step(file.create_group("parameters/every_step"), run, segment)
         file["parameters/axes"] = segment.axes
+        file["parameters/restart"] = restart
         if sample is not None:
             _write_ledger(file.create_group("parameters/ledger"), sample)
         _write_particles(file.create_group("particles/trajectory"), run, segment.frames)
         _write_observables(file.create_group("observables/trajectory"), run, segment)
     path.parent.mkdir(exist_ok=True)
-    with whole(path) as temporary:
+    with first(path) as temporary:
         temporary.write_bytes(content.getvalue())
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mdsuite import link
-from mdsuite.engines.failure import DISK, DRIVER, ENGINE, Failure
+from mdsuite.engines.failure import DISK, DRIVER, ENGINE, OVERTAKEN, Failure
 from mdsuite.engines.kinds import DRIVER as DRIVER_PROCESS
 from mdsuite.engines.kinds import engine_kind
 from mdsuite.engines.library import library_environment
@@ -122,7 +122,8 @@ def _attempt(run: Run, folder: Path, stop: Stop, advanced: Advanced, waiting: Wa
             outcome = attempt.carry_out()
         finally:
             attempt.end()
-        _note(outcome, folder)
+        if not attempt.overtaken:
+            _note(outcome, folder)
         return outcome
 
 
@@ -193,6 +194,11 @@ class _Attempt:
             if time.monotonic() - self._heard > self._silence:
                 self._engine.kill()
                 return self._ended(Status.FAILED, f"the engine was silent for {self._silence:g} s")
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether another attempt, whose lock nobody saw, is ahead; what is noted of the run is its."""
+        return self._failure is not None and self._failure.cause == OVERTAKEN
 
     def end(self) -> None:
         """Leave no process and no socket."""
@@ -348,6 +354,8 @@ class _Attempt:
     def _failed(self, failure: Failure) -> Outcome:
         if failure.cause == DISK:
             return self._ended(Status.STOPPED, f"the disk: {failure.reason}")
+        if failure.cause == OVERTAKEN:
+            return self._ended(Status.STOPPED, failure.reason)
         status = Status.UNSTABLE if failure.cause in UNSTABLE else Status.FAILED
         reason = f"{failure.reason}{self._said_by_guilty(failure.cause)}"
         return self._ended(status, reason, traceback=failure.traceback)

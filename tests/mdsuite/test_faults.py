@@ -65,7 +65,7 @@ def require_nothing_left(ended: Ended) -> None:
 
 def require_good_data(folder: Path, clean: Path) -> int:
     """Every recorded step is as in the undisturbed run; returns how many there are."""
-    if not (folder / "segments").exists() and not (folder / "tail.h5md").exists():
+    if not (folder / "segments").exists() and not list(folder.glob("tail-*.h5md")):
         return 0
     ours, theirs = read_energies(folder), read_energies(clean)
     n = len(ours.step)

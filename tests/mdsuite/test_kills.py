@@ -9,11 +9,12 @@ import subprocess
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
-from processes import children, contents, faulty_run, prepared, process_of, run_one
+from processes import children, contents, faulty_run, prepared, process_of, run_one, status
 
 from mdsuite.execution.supervise import Status, supervise
 from mdsuite.run import Coupling, Run, write_run
@@ -89,3 +90,31 @@ def test_a_few_random_kills_change_nothing(undisturbed: dict[str, bytes], tmp_pa
 @pytest.mark.slow
 def test_a_hundred_random_kills_change_nothing(undisturbed: dict[str, bytes], tmp_path: Path):
     require_the_same(undisturbed, tmp_path, 100)
+
+
+def test_two_attempts_that_do_not_see_each_other_do_not_mix(
+    undisturbed: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("mdsuite.execution.supervise._locked", lambda _: True)  # as where a file system has no locks
+    folder = tmp_path / "run"
+    write_run(the_run(), folder)
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = sorted(pool.map(supervise, [folder, folder]), key=lambda each: each.status)
+    assert [each.status for each in outcomes] == [Status.DONE, Status.STOPPED], outcomes
+    assert "another process is working on this run" in outcomes[1].reason
+    assert contents(folder) == undisturbed
+    assert status(folder)["status"] == Status.DONE
+
+
+def test_a_state_that_is_not_what_the_engine_wrote_is_not_taken_up(tmp_path: Path):
+    folder = tmp_path / "run"
+    write_run(replace(the_run(), n_steps=1_000), folder)
+    assert supervise(folder).status is Status.DONE
+    write_run(the_run(), folder)
+    state = max((folder / "restarts").iterdir())  # of the last chunk
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+    outcome = supervise(folder)
+    assert outcome.status is Status.FAILED
+    assert "is not what the engine wrote" in outcome.reason
