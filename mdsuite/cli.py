@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import click
 
 from mdsuite import __version__
+from mdsuite.coordination import coordinating
 from mdsuite.errors import InputError
 from mdsuite.execution.stop import Stop
 
@@ -575,7 +576,7 @@ def _finish(work: Callable[[], int]) -> NoReturn:
 def _compare(models: tuple[str, str], output: Path, jobs: int, stop: Stop, flags: dict[str, Any]) -> int:
     from mdsuite.linear.data import keys_of  # noqa: PLC0415  torch takes seconds
     from mdsuite.replacement.compare import compare as carry_out  # noqa: PLC0415
-    from mdsuite.replacement.dynamics import Dynamics, dynamics  # noqa: PLC0415
+    from mdsuite.replacement.dynamics import FOLDER, Dynamics, dynamics  # noqa: PLC0415
     from mdsuite.replacement.found import Question  # noqa: PLC0415
     from mdsuite.replacement.report import EXIT_CODES, print_end, write_report  # noqa: PLC0415
 
@@ -594,7 +595,9 @@ def _compare(models: tuple[str, str], output: Path, jobs: int, stop: Stop, flags
         from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
 
         conductor = Conductor(Console(), read_profile(campaign.criteria), jobs, stop)
-        return dynamics(campaign, output, conductor.assessed)
+        with coordinating(output / FOLDER, "mdsuite compare") as unseen:
+            _warn(unseen)
+            return dynamics(campaign, output, conductor.assessed)
 
     asked = trajectories if campaign else None
     found = carry_out(*models, question, output, click.echo, trust=flags["trust"], trajectories=asked)
@@ -791,11 +794,13 @@ def _run(
     from mdsuite.report.write import AGREE, RUN, write_report  # noqa: PLC0415
 
     conductor = Conductor(console, profile, jobs or _n_cpus() // campaign.threads or 1, stop, agreement)
-    assessment = conductor.assessed(campaign, output)
-    if assessment is None:
-        return STOPPED
-    with console.status("writing"):
-        report = write_report(assessment, output, AGREE if agreement else RUN)
+    with coordinating(output, f"mdsuite {'agree' if agreement else 'run'}") as unseen:
+        _warn(unseen)
+        assessment = conductor.assessed(campaign, output)
+        if assessment is None:
+            return STOPPED
+        with console.status("writing"):
+            report = write_report(assessment, output, AGREE if agreement else RUN)
     (print_agreements if agreement else print_summary)(console, assessment, report)
     return exit_code(assessment.verdict)
 
@@ -859,13 +864,20 @@ def _run_shard(campaign: Path, text: str, jobs: int, stop: Stop) -> int:
 
     shard = Shard.read(text)
     before = state_of(shard.runs(campaign).values())
-    found = {each.status for each in carry_out(shard, campaign, jobs, stop, show).values()}
+    with coordinating(campaign, f"mdsuite run-shard {text}", share=True) as unseen:
+        _warn(unseen)
+        found = {each.status for each in carry_out(shard, campaign, jobs, stop, show).values()}
     if Status.STOPPED in found:
         if state_of(shard.runs(campaign).values()).kept > before.kept:
             return STOPPED
         click.echo("no chunk came to its end: ask for more time, or for fewer chunk_steps in the campaign", err=True)
         return 1
     return 1 if Status.FAILED in found else 0
+
+
+def _warn(told: str) -> None:
+    if told:
+        click.echo(f"mdsuite: {told}", err=True)
 
 
 def _as_given() -> list[str]:
@@ -903,7 +915,9 @@ def _submit(file: Path | None, output: Path, flags: dict[str, Any], again: Seque
     require_accepted(planned)
     if (least := len(planned.all_runs)) < told["shards"]:
         raise InputError(f"wanted at most as many shards as runs, which are {least}, got {told['shards']}")
-    claim(planned, output)
+    with coordinating(output, "mdsuite submit") as unseen:
+        _warn(unseen)
+        claim(planned, output)
     asked = Asked(
         shards=told["shards"],
         time=told["walltime"],

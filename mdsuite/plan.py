@@ -18,6 +18,7 @@ from ase.data import chemical_symbols
 from mdsuite import native
 from mdsuite.campaign import Campaign
 from mdsuite.comparison import Comparison, comparisons
+from mdsuite.coordination import LOCK
 from mdsuite.engines.kinds import LOCAL, NATIVE, EngineKind, engine_kind
 from mdsuite.engines.probe import refusal
 from mdsuite.errors import InputError
@@ -248,7 +249,7 @@ def require_usable(output: Path) -> None:
     """Raise InputError for a folder that holds something else than a campaign."""
     with _as_input_error(output):
         held = {each.name for each in output.iterdir()} if output.exists() else set()
-        if MANIFEST not in held and held - {PREPARATION, STATIC}:
+        if MANIFEST not in held and held - {PREPARATION, STATIC, LOCK}:
             raise InputError(f"{output} is neither empty nor an mdsuite campaign; give another --output")
 
 
