@@ -9,7 +9,8 @@ from MDAnalysis.core.groups import AtomGroup
 
 from mdsuite.judgement.criteria import Criterion, Profile
 from mdsuite.judgement.judge import Judged, Verdict, decided_alone, judge, verdict
-from mdsuite.measuring import POOLED, conserving, of_bonds, of_energies
+from mdsuite.judgement.trajectories import POOLED
+from mdsuite.measuring import conserving, of_bonds, of_energies
 from mdsuite.reference import Compared
 from mdsuite_analysis.measurement import Measurement, about, named
 from mdsuite_analysis.replicas import replica_drift

@@ -16,28 +16,22 @@ from mdsuite.examination import GATES, Examination, Subject, Told, examine
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.causes import UNIT_MISMATCH, together
-from mdsuite.judgement.criteria import HORIZON, ON_REQUEST, Profile, read_profile
+from mdsuite.judgement.criteria import Profile, read_profile
 from mdsuite.judgement.drift_causes import drift_causes, mismatch_causes
-from mdsuite.judgement.judge import Judged, Outcome, Verdict, decided_alone, judge
+from mdsuite.judgement.judge import Judged, Outcome, Verdict, decided_alone
 from mdsuite.judgement.surface import Evidence, wrong_potential
+from mdsuite.judgement.trajectories import POOLED, judge_replicas, judge_run
 from mdsuite.ledger import Ledgers
-from mdsuite.measuring import POOLED, of_bonds, of_energies
+from mdsuite.measuring import measure_run
 from mdsuite.plan import FOREIGN, STATIC, Plan, read_structures
 from mdsuite.preparation import Prepared
 from mdsuite.replication import CONFIDENCE, Replicate, measure_replicas, missing_time
 from mdsuite.reversal import Reversed
 from mdsuite.run import Run
 from mdsuite_analysis.convergence import timestep_order
-from mdsuite_analysis.drift import steps_completed
-from mdsuite_analysis.failure import Failure, first_failure
 from mdsuite_analysis.heat import heat
-from mdsuite_analysis.kinetic import kinetic_distribution
 from mdsuite_analysis.measurement import Measurement, about
-from mdsuite_analysis.momentum import angular_momentum_drift, momentum_drift
-from mdsuite_analysis.read import read_energies, read_frames, universe
-from mdsuite_analysis.series import EnergySeries, Frames
 from mdsuite_analysis.survival import envelope
-from mdsuite_analysis.temperature import species_temperatures
 from mdsuite_driver.models.protocol import ModelCard
 
 TWIN = "prepared"
@@ -119,27 +113,20 @@ def prepared_twin(assessment: Assessment) -> Campaign | None:
 
 
 def _assess_run(plan: Plan, run: Run, folder: Path, ending: Ending, profile: Profile) -> AssessedRun:
-    energies = read_energies(folder) if ending.steps else None
-    frames = read_frames(folder) if ending.steps and ending.status in (Status.DONE, Status.UNSTABLE) else None
+    found = measure_run(run, folder, ending)
     subject = _subject(run)
-    measured = (*_measure_energies(run, ending, energies), *_measure_frames(run, frames, energies, ending))
-    integrity, unmeasured = _measure_integrity(folder, ending)
-    by_name = {each.name: about(each, **subject) for each in (*measured, *integrity)}
-    judged = tuple(
-        judge(criterion, by_name.get(criterion.measurement), subject, scale=run.temperature)
-        for criterion in profile.criteria
-        if criterion.relative_to != HORIZON and criterion.measurement not in ON_REQUEST
-    )
+    by_name = {each.name: about(each, **subject) for each in found.measurements}
+    judged = judge_run(profile, by_name, subject, run.temperature)
     return AssessedRun(
         run=run,
         ending=ending,
-        energies=energies,
+        energies=found.energies,
         measurements=tuple(by_name.values()),
         judged=judged,
-        unmeasured=unmeasured,
+        unmeasured=found.unmeasured,
         engine=engine_kind(run.engine).title if len(plan.campaign.engine) > 1 else "",
         rung=_rung(plan, run),
-        failure=_failure(run, frames, energies),
+        failure=found.failure,
     )
 
 
@@ -304,19 +291,12 @@ def _assess_replicas(
     del subject["run"]
     replicates = [_replicate(each) for each in runs]
     measured = {each.name: about(each, **subject) for each in measure_replicas(replicates, runs[0].drift, confidence)}
-    pooled = [each for each in profile.criteria if each.measurement in POOLED and len(runs) > 1]
-    judged = [
-        judge(criterion, measured.get(POOLED[criterion.measurement]), subject, scale=first.temperature)
-        for criterion in pooled
-    ]
-    if horizon:
-        asked = [each for each in profile.criteria if each.relative_to == HORIZON]
-        judged += [judge(each, measured.get(each.measurement), subject, scale=horizon) for each in asked]
+    together = judge_replicas(profile, len(runs), measured, subject, first.temperature, horizon)
     return AssessedReplicas(
-        runs=tuple(replace(run, judged=decided_alone(run.judged, pooled)) for run in runs),
+        runs=tuple(replace(run, judged=decided_alone(run.judged, together.pooled)) for run in runs),
         measurements=tuple(measured.values()),
-        judged=tuple(judged),
-        missing=_missing(runs, [each for each in judged if each.criterion in pooled]),
+        judged=together.every,
+        missing=_missing(runs, together.by_drift),
     )
 
 
@@ -351,47 +331,3 @@ def _subject(run: Run) -> dict[str, str]:
         "timestep_fs": f"{run.timestep * 1e3:g}",
         "run": run.id,
     }
-
-
-def _failure(run: Run, frames: Frames | None, energies: EnergySeries | None) -> Failure | None:
-    """What failed first in what a run has recorded."""
-    if energies is None or frames is None:
-        return None
-    start = run.start
-    return first_failure(energies, frames, start.configuration, temperature=run.temperature, dof=start.n_dof)
-
-
-def _measure_frames(
-    run: Run, frames: Frames | None, energies: EnergySeries | None, ending: Ending
-) -> Iterator[Measurement]:
-    """Momenta in NVE; under a thermostat, whether it has brought all to one temperature with its fluctuations."""
-    if frames is None or energies is None or ending.status is not Status.DONE:
-        return
-    start = run.start
-    if run.thermostat:
-        yield from species_temperatures(frames.velocities, start.masses, start.numbers, at_rest=start.at_rest)
-        yield from kinetic_distribution(energies, temperature=run.temperature, dof=start.n_dof, canonical=True)
-        return
-    yield momentum_drift(frames, start.masses)
-    if not any(start.pbc):
-        yield angular_momentum_drift(frames, start.masses)
-
-
-def _measure_energies(run: Run, ending: Ending, energies: EnergySeries | None) -> Iterator[Measurement]:
-    """What the energies say of a finished run, and the instability of one whose model gave NaN.
-
-    A run that was stopped or lost its engine is not measured at all: what it has is not what was asked for.
-    """
-    if ending.status is Status.UNSTABLE:
-        yield Measurement(name="numerical_stability", value=0.0, unit="1", note=ending.reason)
-    if ending.status is not Status.DONE or energies is None or energies.temperature is None:
-        return
-    yield steps_completed(energies)
-    yield from of_energies(energies, thermostatted=bool(run.thermostat))
-
-
-def _measure_integrity(folder: Path, ending: Ending) -> tuple[tuple[Measurement, ...], str]:
-    """What the frames of a finished run say of its bonds, or why they say nothing."""
-    if ending.status is not Status.DONE:
-        return (), ""
-    return of_bonds(universe(folder).atoms)

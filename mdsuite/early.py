@@ -9,7 +9,8 @@ from typing import Any
 
 from mdsuite.execution.supervise import Outcome, Status
 from mdsuite.judgement.criteria import Profile
-from mdsuite.measuring import POOLED, conserving
+from mdsuite.judgement.trajectories import POOLED
+from mdsuite.measuring import conserving
 from mdsuite.plan import Plan
 from mdsuite.run import Run, read_run
 from mdsuite_analysis.measurement import Interval

@@ -105,9 +105,15 @@ def mean_drift(series: Sequence[EnergySeries], *, confidence: float = 0.95) -> M
     slopes, reason = _slopes(series)
     if reason:
         return undefined("mean_drift", "meV/atom/ps", reason, confidence)
-    mean, stderr = float(slopes.mean()), float(slopes.std(ddof=1)) / math.sqrt(len(slopes))
-    half = float(t.ppf(0.5 + confidence / 2, len(slopes) - 1)) * stderr
-    return _measured("mean_drift", "meV/atom/ps", mean, (mean - half, mean + half), confidence, _note(series))
+    return mean_of_slopes(slopes, confidence=confidence, note=_note(series))
+
+
+def mean_of_slopes(slopes: Sequence[float] | Floats, *, confidence: float = 0.95, note: str = "") -> Measurement:
+    """As `mean_drift`, from slopes (n_replicas,) that were measured before, meV/atom/ps; at least two."""
+    known = np.asarray(slopes, dtype=np.float64)
+    mean, stderr = float(known.mean()), float(known.std(ddof=1)) / math.sqrt(len(known))
+    half = float(t.ppf(0.5 + confidence / 2, len(known) - 1)) * stderr
+    return _measured("mean_drift", "meV/atom/ps", mean, (mean - half, mean + half), confidence, note)
 
 
 def energy_diffusion(series: Sequence[EnergySeries], *, confidence: float = 0.95) -> Measurement:

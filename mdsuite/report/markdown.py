@@ -20,7 +20,7 @@ from mdsuite.examination import Examination
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.judge import Judged, Outcome, Verdict
 from mdsuite.judgement.judge import verdict as judged_together
-from mdsuite.measuring import POOLED
+from mdsuite.judgement.trajectories import POOLED
 from mdsuite.report import words
 from mdsuite.report.figures import divergence_name, energies_drawn, figure_name
 from mdsuite.report.provenance import PACKAGES, here, provenance
