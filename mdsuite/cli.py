@@ -26,6 +26,8 @@ from mdsuite.execution.stop import Stop
 STOPPED = 75
 BAD_INPUT = 2
 NOT_RUN = 3
+MOST_IN_FULL = 2000
+"""Runs of a submitted campaign that are reported on one by one; more are told of by their tables."""
 AGREE_FRAME_STEPS = 10
 OF_DYNAMICS = ("time_ps", "timestep_fs", "temperature_K", "replicas")
 ECHO = 2.0  # s, between a signal and the same one passed on by a script
@@ -296,6 +298,26 @@ def status(campaign: Path) -> None:
 
 @main.command()
 @click.argument("campaign", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--profile", metavar="P", help="Criteria: a bundled name or a TOML file.  [default: the campaign's]")
+@click.option(
+    "--keep",
+    type=click.Choice(["all", "flagged", "none"]),
+    default="all",
+    show_default=True,
+    help="Recordings that stay: all, those of what was not approved, or none of runs that are done.",
+)
+def gather(campaign: Path, profile: str | None, keep: str) -> None:
+    """Put the results of the campaign in DIR into tables (Parquet), and report on them, however many there are.
+
+    Runs may be going on meanwhile. What is in the tables already is not read again.
+
+    Exit codes: 0 approved, 1 not recommended or conditional, 2 no campaign there, 3 inconclusive or not all have ended.
+    """
+    _finish(lambda: _gather(campaign, profile, keep))
+
+
+@main.command()
+@click.argument("campaign", type=click.Path(path_type=Path), metavar="DIR")
 def cancel(campaign: Path) -> None:
     """End the jobs of the campaign in DIR; its runs can be gone on with.
 
@@ -374,13 +396,18 @@ def run_one(folder: Path, deadline: float | None) -> None:
 
     Exit codes: 0 done, 1 failed, 2 no run there, 75 stopped and resumable.
     """
+    from mdsuite.engines.recording import removed_steps  # noqa: PLC0415
     from mdsuite.execution.supervise import Status, supervise  # noqa: PLC0415
 
     if not (folder / "run.json").is_file():
         click.echo(f"mdsuite: wanted the folder of a run, but {folder} has no run.json", err=True)
         sys.exit(BAD_INPUT)
+    from mdsuite.gathering.record import record_of  # noqa: PLC0415  it takes MDAnalysis with it
+
     with _stoppable(deadline, scheduled=True) as stop, stop.listening():
         outcome = supervise(folder, stop, waiting=lambda address: click.echo(f"waiting for an i-PI client: {address}"))
+    if removed_steps(folder) is None:
+        record_of(folder)
     for event in outcome.events:
         click.echo(event)
     click.echo(f"{outcome.status} after {outcome.steps} steps{': ' + outcome.reason if outcome.reason else ''}")
@@ -857,6 +884,7 @@ def _run_shard(campaign: Path, text: str, jobs: int, stop: Stop) -> int:
     from mdsuite.batch.state import state_of  # noqa: PLC0415
     from mdsuite.execution.local import Advance  # noqa: PLC0415
     from mdsuite.execution.supervise import Status  # noqa: PLC0415
+    from mdsuite.gathering.gather import collect  # noqa: PLC0415
 
     def show(run: str, advance: Advance) -> None:
         if (ended := advance.outcome) is not None:
@@ -867,12 +895,32 @@ def _run_shard(campaign: Path, text: str, jobs: int, stop: Stop) -> int:
     with coordinating(campaign, f"mdsuite run-shard {text}", share=True) as unseen:
         _warn(unseen)
         found = {each.status for each in carry_out(shard, campaign, jobs, stop, show).values()}
+        if Status.STOPPED not in found:
+            collect(campaign, shard.runs(campaign), click.echo)
     if Status.STOPPED in found:
         if state_of(shard.runs(campaign).values()).kept > before.kept:
             return STOPPED
         click.echo("no chunk came to its end: ask for more time, or for fewer chunk_steps in the campaign", err=True)
         return 1
     return 1 if Status.FAILED in found else 0
+
+
+def _gather(campaign: Path, profile: str | None, keep: str) -> int:
+    from mdsuite.gathering.gather import Keep, gather  # noqa: PLC0415  pyarrow and MDAnalysis take time
+    from mdsuite.gathering.page import write_page  # noqa: PLC0415
+    from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
+
+    with coordinating(campaign, "mdsuite gather", share=True) as unseen:
+        _warn(unseen)
+        found = gather(campaign, profile, Keep(keep), click.echo)
+        report = write_page(found)
+    for model in found.models:
+        told = ", ".join(f"{n} {status}" for status, n in sorted(model.statuses.items()))
+        click.echo(f"{model.name}: {model.verdict} ({told})")
+    if (left := found.n_planned - found.n_ended) > 0:
+        click.echo(f"{left} of {found.n_planned} runs have not ended")
+    click.echo(f"\nverdict: {found.verdict}\nreport:  {report}")
+    return exit_code(found.verdict)
 
 
 def _warn(told: str) -> None:
@@ -927,11 +975,13 @@ def _submit(file: Path | None, output: Path, flags: dict[str, Any], again: Seque
         restarts=told["restarts"],
         extra=told["extra"],
     )
-    array, gather = write_scripts(output, asked, again)
+    if least > MOST_IN_FULL:
+        again = ["gather", str(output)]
+    scripts = write_scripts(output, asked, again)
     if told["dry_run"]:
-        click.echo(f"{array}\n{gather}")
+        click.echo("\n".join(map(str, scripts)))
         return 0
-    jobs = submit(output, array, gather, asked)
+    jobs = submit(output, *scripts, asked)
     click.echo(f"{least} runs in {asked.shards} shards: array {jobs.array}, report {jobs.gather}")
     return 0
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from MDAnalysis.core.groups import AtomGroup
 
+from mdsuite.engines.recording import removed_steps
+from mdsuite.errors import InputError
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
 from mdsuite.run import Run
@@ -76,7 +78,11 @@ class Measured:
 
 
 def measure_run(run: Run, folder: Path, ending: Ending) -> Measured:
-    """A run that has ended, by what is in its folder."""
+    """A run that has ended, by what is in its folder; raises InputError where its recording was removed."""
+    if removed_steps(folder) is not None:
+        raise InputError(
+            f"the recording of {folder} was removed once its results were gathered; `mdsuite gather` reports on them"
+        )
     energies = read_energies(folder) if ending.steps else None
     frames = read_frames(folder) if ending.steps and ending.status in (Status.DONE, Status.UNSTABLE) else None
     measured = (*_measure_energies(run, ending, energies), *_measure_frames(run, frames, energies, ending))

@@ -240,9 +240,45 @@ def claim(plan: Plan, output: Path) -> None:
         for run in plan.all_runs:
             require_extendable(run, plan.folder(output, run))
         output.mkdir(parents=True, exist_ok=True)
-        write_json(manifest, {"schema": "mdsuite-campaign/1", "runs": sorted(wanted)})
+        write_json(manifest, {"schema": "mdsuite-campaign/1", **_terms(plan), "runs": sorted(wanted)})
         for run in plan.all_runs:
             write_run(run, plan.folder(output, run))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """By what a campaign is judged, where nobody has its file.
+
+    criteria : name or file of the profile
+    horizon_ps : length of production, 0 where none was told
+    first : temperature (K) and timestep (fs) that are asked about; others show how far the verdict holds
+    """
+
+    criteria: str
+    horizon_ps: float
+    first: tuple[float, float]
+
+
+def read_terms(output: Path) -> Terms:
+    """Of the campaign in a folder; raises InputError where there is none."""
+    try:
+        told = json.loads((output / MANIFEST).read_text())["judged"]
+        return Terms(criteria=told["criteria"], horizon_ps=told["horizon_ps"], first=tuple(told["first"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"wanted the folder of a campaign, but {output} has no {MANIFEST}: {error}") from error
+
+
+def _terms(plan: Plan) -> dict[str, Any]:
+    campaign = plan.campaign
+    file = Path(campaign.criteria)
+    dynamics = campaign.dynamics
+    return {
+        "judged": {
+            "criteria": str(file.resolve()) if file.is_file() else campaign.criteria,
+            "horizon_ps": campaign.horizon_ps,
+            "first": [dynamics.temperature_K[0], dynamics.timestep_fs[0]],
+        }
+    }
 
 
 def require_usable(output: Path) -> None:

@@ -11,6 +11,8 @@ and K, but for forces: MDAnalysis knows them in kJ/mol/Å only.
 from __future__ import annotations
 
 import io
+import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +21,12 @@ import numpy as np
 
 from mdsuite import __version__
 from mdsuite.constants import KJ_PER_MOL
-from mdsuite.files import first
+from mdsuite.files import first, write_json
 from mdsuite.run import FloatArray, IntArray, Run
 from mdsuite_analysis.ledger.sampling import Sample
+
+REMOVED = "removed.json"
+RECORDED = ("segments", "restarts")
 
 UNITS = {
     "potential_energy": "eV",
@@ -83,6 +88,23 @@ def n_segments(folder: Path) -> int:
     return index
 
 
+def removed_steps(folder: Path) -> int | None:
+    """How many steps a run had when its recording was removed, its results being all that was wanted, or None."""
+    try:
+        return int(json.loads((folder / REMOVED).read_text())["steps"])
+    except FileNotFoundError:
+        return None
+
+
+def remove_recording(folder: Path, steps: int) -> None:
+    """Leave of a run that is done what it was asked for, how it ended and what was measured; interrupted, go on."""
+    write_json(folder / REMOVED, {"steps": steps})
+    for name in RECORDED:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for log in (*folder.glob("*.log"), *folder.glob("log.*")):
+        log.unlink()
+
+
 def last_step(folder: Path) -> int | None:
     """The last step of a run's segments, from which it is taken up again, or None."""
     n = n_segments(folder)
@@ -97,7 +119,9 @@ def last_conserved(folder: Path) -> float:
 
 
 def recorded_steps(folder: Path) -> int:
-    """The last recorded step of a run, that of an unfinished chunk included."""
+    """The last recorded step of a run, that of an unfinished chunk included, and of a recording that was removed."""
+    if (removed := removed_steps(folder)) is not None:
+        return removed
     tail = tail_path(folder, n_segments(folder))
     return _last_step(tail) if tail.exists() else last_step(folder) or 0
 

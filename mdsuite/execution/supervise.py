@@ -21,7 +21,7 @@ from mdsuite.engines.failure import DISK, DRIVER, ENGINE, OVERTAKEN, Failure
 from mdsuite.engines.kinds import DRIVER as DRIVER_PROCESS
 from mdsuite.engines.kinds import engine_kind
 from mdsuite.engines.library import library_environment
-from mdsuite.engines.recording import last_step, recorded_steps
+from mdsuite.engines.recording import last_step, recorded_steps, removed_steps
 from mdsuite.execution.child import Child
 from mdsuite.execution.door import Door, DoorError
 from mdsuite.execution.stop import Stop
@@ -87,7 +87,7 @@ def supervise(
     """
     run = read_run(folder)
     try:
-        if last_step(folder) == run.n_steps:
+        if run.n_steps in (last_step(folder), removed_steps(folder)):
             return _finished(run, folder)
         return _attempt(run, folder, stop or Stop(), advanced, waiting)
     except OSError as error:

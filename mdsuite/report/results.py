@@ -185,8 +185,8 @@ def measurement_entry(measurement: Measurement) -> Json:
     interval = measurement.ci or exact
     return {
         "name": measurement.name,
-        "value": _number(measurement.value),
-        "ci": [_number(bound) for bound in interval],
+        "value": json_number(measurement.value),
+        "ci": [json_number(bound) for bound in interval],
         "confidence": measurement.confidence if measurement.ci else 1.0,
         "unit": measurement.unit,
         "subject": dict(measurement.subject),
@@ -208,7 +208,7 @@ def verdict_entry(judged: Judged) -> Json:
     }
 
 
-def _number(value: float) -> float | None:
+def json_number(value: float) -> float | None:
     """As JSON takes it: infinity is the largest number there is, and what is no number is null."""
     if math.isnan(value):
         return None
