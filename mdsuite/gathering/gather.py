@@ -33,9 +33,9 @@ class Keep(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSummary:
-    """A model over all of its runs.
+    """A model over all of its runs that have ended.
 
-    drifts : meV/atom/ps, mean drifts of its kinds at 5, 50 and 95 %; None where none was measured
+    verdict : open where runs of the campaign have not, which may be its, unless what has is enough to condemn
     """
 
     name: str
@@ -85,10 +85,14 @@ class Summary:
         return sum(each.n_runs for each in self.models)
 
     @property
+    def whole(self) -> bool:
+        """Whether every run has ended."""
+        return self.n_ended == self.n_planned
+
+    @property
     def verdict(self) -> Verdict:
-        """On all models; open where runs have not ended, unless what has is enough to condemn."""
-        found = worst(each.verdict for each in self.models)
-        return found if self.n_ended == self.n_planned or found is Verdict.NOT_RECOMMENDED else Verdict.INCONCLUSIVE
+        """On all models."""
+        return worst(each.verdict for each in self.models)
 
     @property
     def kinds(self) -> list[JudgedKind]:
@@ -134,6 +138,8 @@ def summary(output: Path, profile_name: str | None) -> Summary:
             yield each
 
     kinds = kinds_of(noting(Store(output).records()), profile, terms)
+    n_planned = len(run_ids(output))
+    whole = sum(each.n_runs for each in kinds) == n_planned
     by_model: dict[str, list[JudgedKind]] = {}
     for kind in kinds:
         by_model.setdefault(kind.first.model_sha256, []).append(kind)
@@ -141,8 +147,8 @@ def summary(output: Path, profile_name: str | None) -> Summary:
         output=output,
         profile=profile,
         terms=terms,
-        n_planned=len(run_ids(output)),
-        models=tuple(_model(of, terms) for of in by_model.values()),
+        n_planned=n_planned,
+        models=tuple(_model(of, terms, whole=whole) for of in by_model.values()),
         reasons=tuple(
             (reason, len(ids), ids[0]) for reason, ids in sorted(reasons.items(), key=lambda each: -len(each[1]))
         ),
@@ -160,7 +166,9 @@ def gather(output: Path, profile: str | None, keep: Keep, told: Callable[[str], 
         raise InputError(f"wanted the folder of a campaign, but {output} holds none: {error}") from error
     told(f"{collect(output, folders, told)} runs have ended since tables were last written")
     found = summary(output, profile)
-    if keep is not Keep.ALL:
+    if keep is Keep.FLAGGED and not found.whole:
+        told("all recordings are kept: what is flagged is known when every run has ended")
+    elif keep is not Keep.ALL:
         told(f"recordings of {_remove(found, keep)} runs removed")
     return found
 
@@ -181,10 +189,11 @@ def _remove(of: Summary, keep: Keep) -> int:
     return n
 
 
-def _model(kinds: list[JudgedKind], terms: Terms) -> ModelSummary:
+def _model(kinds: list[JudgedKind], terms: Terms, *, whole: bool) -> ModelSummary:
     """By the rule of ``mdsuite run``: at the first temperature and timestep, and conditional if not at all others."""
     here = worst(each.verdict for each in kinds if each.rung == terms.first)
     elsewhere = any(each.verdict is not Verdict.APPROVED for each in kinds if each.rung != terms.first)
+    found = Verdict.CONDITIONAL if here is Verdict.APPROVED and elsewhere else here
     statuses: Counter[str] = Counter()
     for each in kinds:
         statuses += each.statuses
@@ -193,7 +202,7 @@ def _model(kinds: list[JudgedKind], terms: Terms) -> ModelSummary:
         sha256=kinds[0].first.model_sha256,
         statuses=statuses,
         kinds=tuple(kinds),
-        verdict=Verdict.CONDITIONAL if here is Verdict.APPROVED and elsewhere else here,
+        verdict=found if whole or found is Verdict.NOT_RECOMMENDED else Verdict.INCONCLUSIVE,
     )
 
 

@@ -115,6 +115,8 @@ def test_runs_that_have_not_ended_leave_it_open(tmp_path: Path):
     gathered = mdsuite("gather", output)
     assert gathered.exit_code == 3
     assert "2 of 3 runs have not ended" in gathered.output
+    assert [each["verdict"] for each in results(output / "results")["models"]] == ["INCONCLUSIVE"]
+    assert "all recordings are kept" in mdsuite("gather", output, "--keep", "flagged").output
     assert "2 have not been run or are not done" in (output / "results" / "report.md").read_text()
 
 
