@@ -266,7 +266,7 @@ def run_shard(campaign: Path, text: str, jobs: int | None, deadline: float | Non
 @main.command()
 @of_campaign
 @click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-out"), help="Folder of the campaign.")
-@click.option("--scheduler", type=click.Choice(["slurm"]), default="slurm")
+@click.option("--scheduler", type=click.Choice(["slurm", "pbs"]), default="slurm", help="PBS: scripts alone.")
 @click.option("--shards", type=click.IntRange(1), required=True, help="Elements of the array.")
 @click.option("--time", "walltime", default="1:00:00", metavar="TIME", help="Of each element, as Slurm writes it.")
 @click.option("--cpus", type=click.IntRange(1), default=1, help="Of each element.")
@@ -891,6 +891,8 @@ def _run_shard(campaign: Path, text: str, jobs: int, stop: Stop) -> int:
             click.echo(f"{run}: {ended.status} after {ended.steps} steps{f': {ended.reason}' if ended.reason else ''}")
 
     shard = Shard.read(text)
+    if gpus := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        click.echo(f"GPU {gpus}")
     before = state_of(shard.runs(campaign).values())
     with coordinating(campaign, f"mdsuite run-shard {text}", share=True) as unseen:
         _warn(unseen)
@@ -945,10 +947,13 @@ def _as_given() -> list[str]:
 
 
 def _submit(file: Path | None, output: Path, flags: dict[str, Any], again: Sequence[str]) -> int:
-    from mdsuite.batch.slurm import Asked, require_none, submit, write_scripts  # noqa: PLC0415
+    from mdsuite.batch.scripts import Asked, write_scripts  # noqa: PLC0415
+    from mdsuite.batch.slurm import require_none, submit  # noqa: PLC0415
 
     told = {name: flags.pop(name) for name in ("shards", "walltime", "cpus", "gpus", "restarts", "extra", "dry_run")}
-    flags.pop("scheduler")
+    scheduler = flags.pop("scheduler")
+    if scheduler != "slurm" and not told["dry_run"]:
+        raise InputError("mdsuite writes scripts for PBS and does not submit them; ask for them by --dry-run")
     campaign = _told(file, flags)
     if campaign.preparation.asked or campaign.early:
         raise InputError(
@@ -967,6 +972,7 @@ def _submit(file: Path | None, output: Path, flags: dict[str, Any], again: Seque
         _warn(unseen)
         claim(planned, output)
     asked = Asked(
+        scheduler=scheduler,
         shards=told["shards"],
         time=told["walltime"],
         cpus=told["cpus"],
@@ -979,10 +985,13 @@ def _submit(file: Path | None, output: Path, flags: dict[str, Any], again: Seque
         again = ["gather", str(output)]
     scripts = write_scripts(output, asked, again)
     if told["dry_run"]:
-        click.echo("\n".join(map(str, scripts)))
+        click.echo(f"{scripts.array}\n{scripts.gather}")
         return 0
-    jobs = submit(output, *scripts, asked)
-    click.echo(f"{least} runs in {asked.shards} shards: array {jobs.array}, report {jobs.gather}")
+    jobs = submit(output, scripts, asked)
+    arrays = f"array {jobs.arrays[0]}"
+    if len(jobs.arrays) > 1:
+        arrays = f"{len(jobs.arrays)} arrays, for one may not have as many elements: {', '.join(jobs.arrays)}"
+    click.echo(f"{least} runs in {asked.shards} shards: {arrays}, report {jobs.gather}")
     return 0
 
 
@@ -1006,7 +1015,7 @@ def _cancel(campaign: Path) -> int:
     if jobs is None:
         raise InputError(f"nothing was submitted for {campaign}")
     cancel(jobs)
-    click.echo(f"ended: array {jobs.array}, report {jobs.gather}")
+    click.echo(f"ended: {', '.join(jobs.jobs)}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A campaign as an array of Slurm: its script, its submission, its state, and its end."""
+"""A campaign as an array of Slurm: its submission, its state, and its end."""
 
 from __future__ import annotations
 
@@ -6,100 +6,50 @@ import json
 import re
 import shlex
 import shutil
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from mdsuite.batch.scripts import FIRST, FOLDER, Asked, Scripts
 from mdsuite.errors import InputError
-from mdsuite.files import write_json, write_text
+from mdsuite.files import write_json
 from mdsuite.processes import heard
-from mdsuite.report.markdown import rendered
 
-FOLDER = "batch"
 SUBMITTED = "submitted.json"
-SIGNAL = 120  # s
 PATIENCE = 120.0  # s, for a command of Slurm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a job asks the scheduler for.
-
-    time : as Slurm writes it
-    cpus : of each element of the array; jobs : trajectories at a time in each
-    restarts : how often an element that ran out of time is queued again
-    extra : further lines of the script, as "partition=main"
-    """
-
-    shards: int
-    time: str
-    cpus: int
-    jobs: int
-    gpus: int = 0
-    restarts: int = 100
-    extra: tuple[str, ...] = ()
-
-    @property
-    def seconds(self) -> int:
-        """Of each element; raises InputError for a time that Slurm does not read."""
-        match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", self.time)
-        if match is None:
-            raise InputError(
-                f"wanted a time as Slurm writes it, such as 90, 30:00, 2:00:00 or 1-12:00:00, got {self.time!r}"
-            )
-        days, *given = (None if each is None else int(each) for each in match.groups())
-        told = [each for each in given if each is not None]
-        if days is not None or len(told) == 3:  # from hours on
-            hours, minutes, seconds = (*told, 0, 0)[:3]
-        else:  # from minutes on
-            hours, (minutes, seconds) = 0, (*told, 0)[:2]
-        return ((24 * (days or 0) + hours) * 60 + minutes) * 60 + seconds
-
-    @property
-    def signal(self) -> int:
-        """Seconds before the end at which Slurm sends a signal, if the clock has not been heeded by then."""
-        return min(SIGNAL, self.seconds // 4)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
-    """Jobs that were submitted: an array, and what gathers its results."""
+    """Jobs that were submitted: an array, or several where one would be too large, and what gathers their results."""
 
-    array: str
+    arrays: tuple[str, ...]
     gather: str
 
-
-def write_scripts(output: Path, asked: Asked, again: Sequence[str]) -> tuple[Path, Path]:
-    """The scripts of the array and of the gathering job, which is the command `again`; returns their paths."""
-    folder = output.resolve() / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    vocabulary = {
-        "asked": asked,
-        "name": output.resolve().name,
-        "folder": str(folder),
-        "quoted_folder": shlex.quote(str(output.resolve())),
-        "python": shlex.quote(sys.executable),
-        "again": shlex.join([sys.executable, "-m", "mdsuite", *again]),
-        "threads": max(asked.cpus // asked.jobs, 1),
-    }
-    paths = folder / "array.sh", folder / "gather.sh"
-    for path, template in zip(paths, ("slurm_array.sh.j2", "slurm_gather.sh.j2"), strict=True):
-        write_text(path, rendered(template, vocabulary))
-    return paths
+    @property
+    def jobs(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.arrays, self.gather)
 
 
-def submit(output: Path, array: Path, gather: Path, asked: Asked) -> Submitted:
-    """Submit both, the second to begin when the first has ended; raises InputError where Slurm refuses."""
+def submit(output: Path, scripts: Scripts, asked: Asked) -> Submitted:
+    """Submit both, the second to begin when the first has ended; raises InputError where Slurm refuses.
+
+    More shares than an array may have are several arrays.
+    """
     require_none(output)
-    largest = _largest_array()
-    if largest is not None and asked.shards >= largest:
-        raise InputError(
-            f"this Slurm takes arrays of {largest - 1} elements at most, got {asked.shards}; use fewer shards"
-        )
-    first = _said("sbatch", "--parsable", str(array)).split(";")[0]
-    second = _said("sbatch", "--parsable", f"--dependency=afterany:{first}", str(gather)).split(";")[0]
-    submitted = Submitted(array=first, gather=second)
+    largest = _largest_array() or asked.shards
+    arrays: list[str] = []
+    try:
+        for first in range(0, asked.shards, largest):
+            last = min(largest, asked.shards - first) - 1
+            arrays.append(_submitted(f"--array=0-{last}", f"--export=ALL,{FIRST}={first}", str(scripts.array)))
+        gather = _submitted(f"--dependency=afterany:{':'.join(arrays)}", str(scripts.gather))
+    except InputError:
+        if arrays:  # nobody would know of them
+            _said("scancel", *arrays, missing="Invalid job id")
+        raise
+    submitted = Submitted(arrays=tuple(arrays), gather=gather)
     write_json(output / FOLDER / SUBMITTED, asdict(submitted))
     return submitted
 
@@ -110,7 +60,7 @@ def submitted(output: Path) -> Submitted | None:
         told = json.loads((output / FOLDER / SUBMITTED).read_text())
     except FileNotFoundError:
         return None
-    return Submitted(**told)
+    return Submitted(arrays=tuple(told["arrays"]), gather=told["gather"])
 
 
 def require_none(output: Path) -> None:
@@ -125,16 +75,22 @@ def require_none(output: Path) -> None:
 
 def queue(of: Submitted) -> Mapping[str, str]:
     """States of those jobs and elements that are in the queue, by what Slurm calls them."""
-    said = _said("squeue", "-h", "-r", "-j", f"{of.array},{of.gather}", "-o", "%i %T", missing="Invalid job id")
+    said = _said("squeue", "-h", "-r", "-j", ",".join(of.jobs), "-o", "%i %T", missing="Invalid job id")
     return dict(line.split(maxsplit=1) for line in said.splitlines() if line)
 
 
 def cancel(of: Submitted) -> None:
-    """End both jobs; elements that are cancelled are not queued again."""
-    _said("scancel", of.array, of.gather, missing="Invalid job id")
+    """End all jobs; elements that are cancelled are not queued again."""
+    _said("scancel", *of.jobs, missing="Invalid job id")
+
+
+def _submitted(*arguments: str) -> str:
+    """The number of a new job."""
+    return _said("sbatch", "--parsable", *arguments).split(";")[0]
 
 
 def _largest_array() -> int | None:
+    """How many elements an array may have; its numbers are less than MaxArraySize, and it begins with 0."""
     found = re.search(r"MaxArraySize\s*=\s*(\d+)", _said("scontrol", "show", "config"))
     return int(found[1]) if found else None
 

@@ -33,7 +33,7 @@ SchedulerParameters=sched_min_interval=0,sched_interval=2,bf_interval=2,batch_sc
 SlurmdTimeout=60
 MinJobAge=3600
 KillWait=15
-MaxArraySize=1001
+MaxArraySize={largest_array}
 JobRequeue=1
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
@@ -59,14 +59,19 @@ def missing() -> str:
 
 
 @contextmanager
-def private(folder: Path) -> Iterator[dict[str, str]]:
+def private(folder: Path, largest_array: int = 1001) -> Iterator[dict[str, str]]:
     """Running daemons; yields what must be in the environment of those who use them."""
     host = socket.gethostname().split(".")[0]
     for name in ("state", "spool"):
         (folder / name).mkdir(parents=True)
     port = _free_ports()
     configuration = CONFIGURATION.format(
-        host=host, port=port, next_port=port + 1, user=getpass.getuser(), folder=folder
+        host=host,
+        port=port,
+        next_port=port + 1,
+        user=getpass.getuser(),
+        folder=folder,
+        largest_array=largest_array,
     )
     (folder / "slurm.conf").write_text(configuration)
     (folder / "gres.conf").write_text(DEVICES.format(host=host))

@@ -18,8 +18,8 @@ import pytest
 from click.testing import CliRunner, Result
 from slurm import missing, private, said
 
+from mdsuite.batch.scripts import Asked
 from mdsuite.batch.shard import Shard
-from mdsuite.batch.slurm import Asked
 from mdsuite.batch.walltime import seconds_left
 from mdsuite.cli import main
 from mdsuite.errors import InputError
@@ -123,6 +123,37 @@ def test_scripts_are_written_and_nothing_is_submitted(tmp_path: Path):
     assert command("cancel", output).exit_code == 2
 
 
+def test_scripts_for_pbs_are_written_and_read_by_a_shell(tmp_path: Path):
+    options = ["--shards", 2, "--scheduler", "pbs", "--time", "90", "--gpus", 1, "--option", "q long"]
+    refused = command("submit", *BRIEF, *options, "--output", tmp_path / "o")
+    assert (refused.exit_code, "--dry-run" in refused.output) == (2, True)
+    written = command("submit", *BRIEF, *options, "--dry-run", "--output", tmp_path / "o")
+    array, gather = (Path(line) for line in written.output.splitlines())
+    for line in ("walltime=01:30:00", "ncpus=1:ngpus=1", "#PBS -q long", "qsub -J 0-1 ", "afterany:NUMBER"):
+        assert line in array.read_text()
+    (tmp_path / "qsub").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/queued\n')
+    (tmp_path / "qsub").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PBS_JOBID": "7", "PBS_ARRAY_INDEX": "1"}
+    ended = subprocess.run(["bash", str(array)], env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "done after" in ended.stdout
+    assert command("status", tmp_path / "o").output.startswith("1 of 2 runs done")
+    assert not (tmp_path / "queued").exists()
+    assert gather.read_text().splitlines()[-1].startswith("exec ")
+
+
+def test_a_share_that_ran_out_of_time_in_pbs_is_submitted_again(tmp_path: Path):
+    long = [*FLAGS, "--replicas", "1", "--time-ps", "60", "--no-follow-up"]
+    options = ["--shards", 1, "--scheduler", "pbs", "--time", "0:00:20", "--dry-run"]
+    array, _ = command("submit", *long, *options, "--output", tmp_path / "o").output.splitlines()
+    (tmp_path / "qsub").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/queued\n')
+    (tmp_path / "qsub").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PBS_JOBID": "7"}
+    ended = subprocess.run(["bash", array], env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 75, ended.stdout + ended.stderr
+    assert "MDSUITE_SHARE=0,MDSUITE_RESTARTS=1" in (tmp_path / "queued").read_text()
+
+
 def test_shards_one_after_the_other_are_the_campaign(tmp_path: Path):
     command("submit", *BRIEF, "--shards", 2, "--dry-run", "--output", tmp_path / "shards")
     assert command("status", tmp_path / "shards").output.startswith("0 of 2 runs done, 2 not begun; 0.0 %")
@@ -201,12 +232,14 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 
 def submitted(slurm: dict[str, str], output: Path, *flags: object) -> dict[str, str]:
+    """The first array, all jobs, and what was said."""
     ended = subprocess.run(
         [sys.executable, "-m", "mdsuite", "submit", *map(str, flags), "--output", str(output)],
         env={**os.environ, **slurm}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    return dict(json.loads((output / "batch" / "submitted.json").read_text()))
+    told = json.loads((output / "batch" / "submitted.json").read_text())
+    return {"array": told["arrays"][0], "all": ",".join([*told["arrays"], told["gather"]]), "said": ended.stdout}
 
 
 def states(slurm: dict[str, str], job: str) -> list[str]:
@@ -223,14 +256,26 @@ def hurry(slurm: dict[str, str], job: str) -> None:
 
 
 @real
-@pytest.mark.slow
 def test_an_array_of_shards_ends_with_the_report(slurm: dict[str, str], tmp_path: Path):
-    jobs = submitted(slurm, tmp_path / "o", *SHORT, "--shards", 2, "--time", "10", "--gpus", 1)
-    until(lambda: not said("squeue", "-h", "-j", f"{jobs['array']},{jobs['gather']}", environment=slurm), 300)
+    jobs = submitted(slurm, tmp_path / "o", *BRIEF, "--shards", 2, "--time", "10", "--gpus", 1)
+    until(lambda: not said("squeue", "-h", "-j", jobs["all"], environment=slurm), 300)
     assert states(slurm, jobs["array"]) == ["COMPLETED", "COMPLETED"], log(tmp_path / "o")
-    command("run", *SHORT, "--output", tmp_path / "whole", "--jobs", 2)
+    command("run", *BRIEF, "--output", tmp_path / "whole", "--jobs", 2)
     assert table(tmp_path / "o") == table(tmp_path / "whole")
+    assert sorted(re.findall(r"^GPU (\d+)$", log(tmp_path / "o"), re.MULTILINE)) == ["0", "1"]
     assert re.search(r"this job ends in \d+ s", log(tmp_path / "o"))
+
+
+@real
+@pytest.mark.slow
+def test_more_shards_than_an_array_may_have_are_several_arrays(tmp_path: Path):
+    with private(tmp_path / "slurm", largest_array=3) as small:
+        jobs = submitted(small, tmp_path / "o", *SHORT, "--shards", 4, "--time", "10")
+        assert re.search(r"2 arrays, for one may not have as many elements: \d+, \d+", jobs["said"])
+        until(lambda: not said("squeue", "-h", "-j", jobs["all"], environment=small), 300)
+        assert states(small, jobs["all"]) == ["COMPLETED"] * 5, log(tmp_path / "o")
+    assert log(tmp_path / "o").count("done after") >= 4
+    assert results(tmp_path / "o")["runs"][0]["status"] == "done"
 
 
 @real
@@ -242,7 +287,7 @@ def test_what_runs_out_of_time_is_queued_again_and_ends_the_same(slurm: dict[str
 
     def went_on() -> bool:
         hurry(slurm, f"{jobs['array']}_0")
-        return not said("squeue", "-h", "-j", f"{jobs['array']},{jobs['gather']}", environment=slurm)
+        return not said("squeue", "-h", "-j", jobs["all"], environment=slurm)
 
     until(went_on, 500)
     assert log(tmp_path / "o").count("this job ends in") >= 2
@@ -270,7 +315,7 @@ def test_what_is_cancelled_stays_cancelled(slurm: dict[str, str], tmp_path: Path
         [sys.executable, "-m", "mdsuite", "cancel", str(tmp_path / "o")], env={**os.environ, **slurm}, check=False
     )
     assert ended.returncode == 0
-    until(lambda: not said("squeue", "-h", "-j", f"{jobs['array']},{jobs['gather']}", environment=slurm), 60)
+    until(lambda: not said("squeue", "-h", "-j", jobs["all"], environment=slurm), 60)
     assert states(slurm, jobs["array"]) == ["CANCELLED", "CANCELLED"]
     assert stopped(tmp_path / "o"), log(tmp_path / "o")
     time.sleep(3.0)
@@ -289,7 +334,7 @@ def test_what_is_preempted_goes_on(slurm: dict[str, str], tmp_path: Path):
 
     def went_on() -> bool:
         hurry(slurm, f"{jobs['array']}_0")
-        return not said("squeue", "-h", "-j", f"{jobs['array']},{jobs['gather']}", environment=slurm)
+        return not said("squeue", "-h", "-j", jobs["all"], environment=slurm)
 
     until(went_on, 300)
     command("run", *long, "--output", tmp_path / "whole", "--jobs", 1)
