@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -22,6 +22,9 @@ from mdsuite import __version__
 from mdsuite.coordination import coordinating
 from mdsuite.errors import InputError
 from mdsuite.execution.stop import Stop
+
+if TYPE_CHECKING:
+    from mdsuite.execution.local import Execute
 
 STOPPED = 75
 BAD_INPUT = 2
@@ -121,7 +124,10 @@ OF_CAMPAIGN = [
 @DEADLINE
 @click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-out"), help="Folder for everything.")
 @click.option("--jobs", type=click.IntRange(1), help="Trajectories at a time.  [default: one for each CPU]")
-def run(campaign: Path | None, output: Path, jobs: int | None, deadline: float | None, **flags: Any) -> None:
+@click.option("--executor", metavar="E", help="parsl:CONFIG.py, for many machines.  [default: this one]")
+def run(
+    campaign: Path | None, output: Path, jobs: int | None, deadline: float | None, executor: str | None, **flags: Any
+) -> None:
     """Integrate trajectories, measure them, and write a verdict.
 
     \b
@@ -131,7 +137,7 @@ def run(campaign: Path | None, output: Path, jobs: int | None, deadline: float |
 
     Exit codes: 0 approved, 1 not recommended, 2 bad input, 3 inconclusive or not run, 75 stopped and resumable.
     """  # noqa: D301  \b is click's
-    _carry_out(lambda stop: _run(campaign, output, jobs, stop, flags), deadline, scheduled=True)
+    _carry_out(lambda stop: _run(campaign, output, jobs, stop, flags, executor=executor), deadline, scheduled=True)
 
 
 @main.command()
@@ -398,15 +404,17 @@ def run_one(folder: Path, deadline: float | None) -> None:
     """
     from mdsuite.engines.recording import removed_steps  # noqa: PLC0415
     from mdsuite.execution.supervise import Status, supervise  # noqa: PLC0415
+    from mdsuite.execution.worker import stop_with_worker  # noqa: PLC0415
 
     if not (folder / "run.json").is_file():
         click.echo(f"mdsuite: wanted the folder of a run, but {folder} has no run.json", err=True)
         sys.exit(BAD_INPUT)
-    from mdsuite.gathering.record import record_of  # noqa: PLC0415  it takes MDAnalysis with it
-
+    stop_with_worker()
     with _stoppable(deadline, scheduled=True) as stop, stop.listening():
         outcome = supervise(folder, stop, waiting=lambda address: click.echo(f"waiting for an i-PI client: {address}"))
-    if removed_steps(folder) is None:
+    if outcome.status is not Status.STOPPED and removed_steps(folder) is None:
+        from mdsuite.gathering.record import record_of  # noqa: PLC0415  it takes MDAnalysis with it
+
         record_of(folder)
     for event in outcome.events:
         click.echo(event)
@@ -619,9 +627,10 @@ def _compare(models: tuple[str, str], output: Path, jobs: int, stop: Stop, flags
         from rich.console import Console  # noqa: PLC0415
 
         from mdsuite.conduct import Conductor  # noqa: PLC0415
+        from mdsuite.execution.local import OnThisMachine  # noqa: PLC0415
         from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
 
-        conductor = Conductor(Console(), read_profile(campaign.criteria), jobs, stop)
+        conductor = Conductor(Console(), read_profile(campaign.criteria), OnThisMachine(jobs), stop)
         with coordinating(output / FOLDER, "mdsuite compare") as unseen:
             _warn(unseen)
             return dynamics(campaign, output, conductor.assessed)
@@ -805,6 +814,7 @@ def _run(
     flags: Mapping[str, Any],
     *,
     agreement: bool = False,
+    executor: str | None = None,
 ) -> int:
     """Carry out a campaign; for the agreement of engines alone, its models are one, and no run is judged by itself."""
     from rich.console import Console  # noqa: PLC0415
@@ -820,7 +830,8 @@ def _run(
     from mdsuite.progress import print_agreements, print_summary  # noqa: PLC0415
     from mdsuite.report.write import AGREE, RUN, write_report  # noqa: PLC0415
 
-    conductor = Conductor(console, profile, jobs or _n_cpus() // campaign.threads or 1, stop, agreement)
+    execute = _executor(executor, output, jobs or _n_cpus() // campaign.threads or 1)
+    conductor = Conductor(console, profile, execute, stop, agreement)
     with coordinating(output, f"mdsuite {'agree' if agreement else 'run'}") as unseen:
         _warn(unseen)
         assessment = conductor.assessed(campaign, output)
@@ -925,6 +936,20 @@ def _gather(campaign: Path, profile: str | None, keep: str) -> int:
     return exit_code(found.verdict)
 
 
+def _executor(told: str | None, output: Path, jobs: int) -> Execute:
+    """Who integrates; raises InputError for what is no executor."""
+    from mdsuite.batch.scripts import FOLDER  # noqa: PLC0415
+    from mdsuite.execution.local import OnThisMachine  # noqa: PLC0415
+    from mdsuite.execution.through_parsl import PREFIX, RECORD, ThroughParsl  # noqa: PLC0415
+
+    if told is None:
+        return OnThisMachine(jobs)
+    file = Path(told.removeprefix(PREFIX))
+    if not told.startswith(PREFIX) or not file.is_file():
+        raise InputError(f"wanted an executor as parsl:CONFIG.py with a file that is there, got {told!r}")
+    return ThroughParsl(file, output / FOLDER / RECORD)
+
+
 def _warn(told: str) -> None:
     if told:
         click.echo(f"mdsuite: {told}", err=True)
@@ -1009,13 +1034,17 @@ def _status(campaign: Path) -> int:
 
 
 def _cancel(campaign: Path) -> int:
-    from mdsuite.batch.slurm import cancel, submitted  # noqa: PLC0415
+    from mdsuite.batch.scripts import FOLDER  # noqa: PLC0415
+    from mdsuite.batch.slurm import cancel, cancel_jobs, submitted  # noqa: PLC0415
+    from mdsuite.execution.through_parsl import RECORD, end_left_behind  # noqa: PLC0415
 
-    jobs = submitted(campaign)
-    if jobs is None:
+    jobs, ended = submitted(campaign), end_left_behind(campaign / FOLDER / RECORD, cancel_jobs)
+    if jobs is None and not ended:
         raise InputError(f"nothing was submitted for {campaign}")
-    cancel(jobs)
-    click.echo(f"ended: {', '.join(jobs.jobs)}")
+    if jobs is not None:
+        cancel(jobs)
+        ended = [*jobs.jobs, *ended]
+    click.echo(f"ended: {', '.join(ended)}")
     return 0
 
 

@@ -12,7 +12,7 @@ from mdsuite.assessed import Assessment
 from mdsuite.assessment import TWIN, assess, examine_models, prepared_twin
 from mdsuite.campaign import Campaign
 from mdsuite.early import integrate_early, limit_of
-from mdsuite.execution.local import run_all
+from mdsuite.execution.local import Execute
 from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
@@ -29,13 +29,13 @@ Endings = dict[str, Ending]
 class Conductor:
     """What stays the same for every campaign of one command.
 
-    jobs : trajectories at a time
+    execute : who integrates, here or elsewhere
     agreement : the models of a campaign are one, its engines are compared, and no run is judged by itself
     """
 
     console: Console
     profile: Profile
-    jobs: int
+    execute: Execute
     stop: Stop
     agreement: bool = False
 
@@ -110,4 +110,4 @@ class Conductor:
         folders = {each.id: plan.folder(output, each) for each in plan.all_runs if each.id not in without}
         shown = live(self.console, plan) if self.console.is_terminal else plain(plan)
         with self.stop.listening(), shown as show:
-            return run_all(folders, self.jobs, self.stop, show)
+            return self.execute(folders, self.stop, show)

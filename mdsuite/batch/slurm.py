@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -82,6 +82,11 @@ def queue(of: Submitted) -> Mapping[str, str]:
 def cancel(of: Submitted) -> None:
     """End all jobs; elements that are cancelled are not queued again."""
     _said("scancel", *of.jobs, missing="Invalid job id")
+
+
+def cancel_jobs(jobs: Sequence[str]) -> None:
+    """End jobs by their numbers."""
+    _said("scancel", *jobs, missing="Invalid job id")
 
 
 def _submitted(*arguments: str) -> str:

@@ -24,6 +24,20 @@ class Advance:
 
 Show = Callable[[str, Advance], None]
 
+Execute = Callable[[Mapping[str, Path], Stop, Show], dict[str, Outcome]]
+"""Whoever brings runs to their ends, given their folders by their ids: the outcome of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnThisMachine:
+    """Several runs at a time, in threads that supervise processes."""
+
+    jobs: int
+
+    def __call__(self, folders: Mapping[str, Path], stop: Stop, show: Show) -> dict[str, Outcome]:
+        """As `run_all`."""
+        return run_all(folders, self.jobs, stop, show)
+
 
 def run_all(folders: Mapping[str, Path], jobs: int, stop: Stop, show: Show) -> dict[str, Outcome]:
     """The outcome of every run, by its id; a run that fails does not keep the others from running.

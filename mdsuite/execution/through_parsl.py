@@ -1,0 +1,198 @@
+"""Runs on many machines, by the workers of Parsl (doi:10.1145/3307681.3325400).
+
+Parsl carries out ``mdsuite run-one`` and keeps nothing that matters: a run that lost its worker, or was stopped because
+its job came to its end, is given to another, which goes on from the last whole chunk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mdsuite.engines.recording import last_step, recorded_steps
+from mdsuite.errors import InputError
+from mdsuite.execution.local import Advance, Show
+from mdsuite.execution.stop import Stop
+from mdsuite.execution.supervise import REQUESTED, STOPPED, Outcome, Status
+from mdsuite.execution.worker import attempt
+from mdsuite.files import write_json
+
+PREFIX = "parsl:"
+RECORD = "parsl.json"
+POLL = 2.0  # s
+LOST = 3
+"""How often a run may lose its worker, or be stopped, without coming further."""
+
+
+@dataclass(slots=True)
+class _Given:
+    """A run that a worker has: from which step, and how often one has had it in vain."""
+
+    run: str
+    step: int
+    vain: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughParsl:
+    """Carries out runs by the workers of a Parsl configuration: a Python file that defines `config`.
+
+    record : a file that names the jobs for as long as there are any, so that they can be ended without this process
+    """
+
+    configuration: Path
+    record: Path
+    _told: list[str] = field(default_factory=list)
+
+    def __call__(self, folders: Mapping[str, Path], stop: Stop, show: Show) -> dict[str, Outcome]:
+        """As `mdsuite.execution.local.run_all`; raises InputError for what is no configuration."""
+        with self._kernel() as kernel:
+            return self._carry_out(kernel, folders, stop, show)
+
+    @contextmanager
+    def _kernel(self) -> Iterator[Any]:
+        try:
+            import parsl  # noqa: PLC0415  an extra
+        except ImportError as error:
+            raise InputError(f"wanted Parsl ({error}); install it: pip install 'mdsuite[parsl]'") from error
+        kernel = parsl.load(_configuration(self.configuration))
+        try:
+            yield kernel
+        finally:
+            kernel.cleanup()
+            parsl.clear()
+            self.record.unlink(missing_ok=True)
+
+    def _carry_out(self, kernel: Any, folders: Mapping[str, Path], stop: Stop, show: Show) -> dict[str, Outcome]:
+        from parsl.concurrent import ParslPoolExecutor  # noqa: PLC0415  an extra
+
+        pool = ParslPoolExecutor(dfk=kernel)
+        outcomes: dict[str, Outcome] = {}
+        at_work: dict[Future[Any], _Given] = {}
+
+        def give(given: _Given) -> None:
+            at_work[pool.submit(attempt, str(folders[given.run].resolve()))] = given
+
+        for run, folder in folders.items():
+            give(_Given(run, last_step(folder) or 0))
+        while at_work and not stop.requested:
+            done, _ = wait(at_work, timeout=POLL, return_when=FIRST_COMPLETED)
+            self._note(kernel)
+            for future in done:
+                given = at_work.pop(future)
+                outcome = _outcome(future, folders[given.run])
+                again = None if outcome.status is not Status.STOPPED else _again(given, folders[given.run])
+                if again is not None:
+                    give(again)
+                    continue
+                outcomes[given.run] = outcome
+                show(given.run, Advance(step=outcome.steps, outcome=outcome))
+        for given in at_work.values():
+            steps = recorded_steps(folders[given.run])
+            outcomes[given.run] = Outcome(status=Status.STOPPED, steps=steps, reason=REQUESTED)
+        return outcomes
+
+    def _note(self, kernel: Any) -> None:
+        """Keep the numbers of jobs, and those of processes here, where somebody finds them who has lost this one."""
+        executors = [each for each in kernel.executors.values() if getattr(each, "provider", None) is not None]
+        told = {
+            "host": socket.gethostname(),
+            "processes": [each.interchange_proc.pid for each in executors if getattr(each, "interchange_proc", None)],
+            "jobs": {each.label: [type(each.provider).__name__, *each.blocks_to_job_id.values()] for each in executors},
+        }
+        if (text := json.dumps(told)) not in self._told:
+            self.record.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self.record, told)
+            self._told[:] = [text]
+
+
+def end_left_behind(record: Path, end_jobs: Callable[[Sequence[str]], None]) -> list[str]:
+    """End what a coordinator has left that was killed: its jobs, and its processes on this machine; says which.
+
+    end_jobs : ends jobs of Slurm by their numbers
+    """
+    try:
+        told = json.loads(record.read_text())
+    except FileNotFoundError:
+        return []
+    ended = []
+    for kind, *jobs in told["jobs"].values():
+        if kind == "SlurmProvider" and jobs:
+            end_jobs(jobs)
+            ended += jobs
+        elif kind == "LocalProvider":
+            ended += _ended(jobs, told["host"])
+        elif jobs:
+            raise InputError(f"end these jobs of {kind} yourself, mdsuite does not know how: {', '.join(jobs)}")
+    ended += _ended(told["processes"], told["host"])
+    record.unlink()
+    return ended
+
+
+def _ended(processes: Iterable[int | str], host: str) -> list[str]:
+    """Processes on this machine that were there, with the groups that they lead."""
+    found = []
+    for process in map(int, processes):
+        if host != socket.gethostname():
+            raise InputError(f"process {process} was begun on {host}; cancel there")
+        with suppress(ProcessLookupError):
+            if os.getpgid(process) == process:
+                os.killpg(process, signal.SIGTERM)
+            else:
+                os.kill(process, signal.SIGTERM)
+            found.append(f"process {process}")
+    return found
+
+
+def _configuration(file: Path) -> Any:
+    try:
+        config = runpy.run_path(str(file)).get("config")
+    except Exception as error:
+        raise InputError(f"{file} is no configuration of Parsl: {type(error).__name__}: {error}") from error
+    if type(config).__name__ != "Config":
+        raise InputError(f"wanted a parsl.Config called config in {file}, got {type(config).__name__}")
+    return config
+
+
+def _outcome(future: Future[Any], folder: Path) -> Outcome:
+    """As the run's own note has it; a lost worker has stopped it."""
+    try:
+        told = future.result()
+    except Exception as error:  # of Parsl, whatever has become of the worker
+        return Outcome(
+            status=Status.STOPPED,
+            steps=recorded_steps(folder),
+            reason=f"its worker was lost: {type(error).__name__}: {error}",
+        )
+    noted = told["status"]
+    if noted is None:
+        status = Status.STOPPED if told["code"] in (STOPPED, -signal.SIGTERM, -signal.SIGKILL) else Status.FAILED
+        return Outcome(status=status, steps=recorded_steps(folder), reason=f"run-one: {told['said'].strip()}")
+    return Outcome(
+        status=Status(noted["status"]),
+        steps=noted["steps"],
+        reason=noted["reason"],
+        events=tuple(noted["events"]),
+        traceback=noted["traceback"],
+    )
+
+
+def _again(given: _Given, folder: Path) -> _Given | None:
+    """What to give to the next worker; None where several have had it in vain."""
+    step = last_step(folder) or 0
+    if step > given.step:
+        return _Given(given.run, step)
+    if given.vain + 1 >= LOST:
+        return None
+    time.sleep(POLL)  # the job that is ending takes no more then
+    return _Given(given.run, step, given.vain + 1)

@@ -1,0 +1,174 @@
+"""Campaigns through Parsl: the same tables, and nothing lost with a worker, a job or the coordinator."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from click.testing import CliRunner, Result
+from processes import contents
+from slurm import missing, private, said
+
+from mdsuite.cli import main
+from mdsuite.execution.worker import gpu_of
+from mdsuite_driver.bundled import inputs_folder
+
+FLAGS = ["--engine", "lammps", "--model", "argon-lj", "--structure", "argon", "--temperature-K", "60", "--no-check"]
+BRIEF = [*FLAGS, "--replicas", "2", "--time-ps", "0.1", "--no-follow-up"]
+LONG = [*FLAGS, "--replicas", "2", "--time-ps", "4", "--no-follow-up"]
+LACKS = missing()
+real = pytest.mark.skipif(
+    bool(LACKS), reason=f"not run: this machine has no {LACKS} (Debian: slurmctld slurmd slurm-client)"
+)
+
+
+def command(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [*map(str, arguments)], catch_exceptions=False)
+
+
+def table(folder: Path) -> list[tuple[str, str, float | None]]:
+    """Measurements of every run, which must not depend on where it ran."""
+    found = json.loads((folder / "results.json").read_text())
+    return sorted(
+        (each["subject"].get("run", ""), each["name"], each["value"])
+        for each in found["measurements"]
+        if each["subject"].get("run")
+    )
+
+
+def begun(folder: Path, configuration: Path, *flags: object, environment: dict[str, str] | None = None) -> Any:
+    """In a folder of its own, for Parsl writes where it is."""
+    folder.mkdir(exist_ok=True)
+    line = [sys.executable, "-m", "mdsuite", "run", *map(str, flags), "--executor", f"parsl:{configuration}"]
+    return subprocess.Popen(
+        [*line, "--output", str(folder / "o")],
+        cwd=folder,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_a_campaign_through_parsl_is_the_one_of_this_machine(tmp_path: Path):
+    through = begun(tmp_path / "parsl", inputs_folder() / "executors" / "local.py", *BRIEF)
+    output, _ = through.communicate(timeout=180)
+    assert through.returncode in (0, 3), output
+    command("run", *BRIEF, "--output", tmp_path / "here")
+    assert table(tmp_path / "parsl" / "o") == table(tmp_path / "here")
+    for run in (tmp_path / "here" / "runs").iterdir():
+        assert contents(tmp_path / "parsl" / "o" / "runs" / run.name) == contents(run)
+    assert not (tmp_path / "parsl" / "o" / "batch" / "parsl.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "rank", "gpu"),
+    [("1", "0", "1"), ("2,3", "0", "2"), ("2,3", "1", "3"), ("2,3", "2", "2"), ("", "0", None)],
+)
+def test_a_worker_takes_a_gpu_that_the_scheduler_gave(given: str, rank: str, gpu: str | None):
+    """Parsl has set CUDA_VISIBLE_DEVICES to its own number, which may be somebody else's GPU."""
+    environment = {"MDSUITE_GPUS": given, "PARSL_WORKER_RANK": rank, "CUDA_VISIBLE_DEVICES": "0"}
+    assert gpu_of(environment).get("CUDA_VISIBLE_DEVICES") == gpu
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("config = 3", "wanted a parsl.Config called config"),
+        ("import nowhere", "ModuleNotFoundError"),
+        (None, "parsl:"),
+    ],
+)
+def test_what_is_no_configuration_is_refused(tmp_path: Path, content: str | None, told: str):
+    file = tmp_path / "config.py"
+    if content is not None:
+        file.write_text(content)
+    refused = command("run", *BRIEF, "--executor", f"parsl:{file}", "--output", tmp_path / "o")
+    assert (refused.exit_code, told in refused.output) == (2, True), refused.output
+
+
+def until(happened: Any, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.2)
+
+
+@pytest.mark.slow
+def test_what_a_killed_coordinator_leaves_is_ended_by_cancel(tmp_path: Path):
+    endless = [*FLAGS, "--replicas", "2", "--time-ps", "500", "--no-follow-up"]
+    folder = tmp_path / "parsl"
+    before = {each.pid for each in psutil.process_iter()}
+    process = begun(folder, inputs_folder() / "executors" / "local.py", *endless)
+    until(lambda: len(list(folder.glob("o/runs/*/segments/*"))) >= 4, 120)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+
+    def left() -> list[str]:
+        found = (each for each in psutil.process_iter(["pid", "cmdline", "status"]) if each.pid not in before)
+        lines = (" ".join(each.info["cmdline"] or ()) for each in found if each.info["status"] != psutil.STATUS_ZOMBIE)
+        return [line for line in lines if "mdsuite" in line or "interchange" in line or "process_worker_pool" in line]
+
+    assert left(), "there was nothing to end"
+    ended = command("cancel", folder / "o")
+    assert (ended.exit_code, "process" in ended.output) == (0, True), ended.output
+    until(lambda: not left(), 60)
+    assert command("cancel", folder / "o").exit_code == 2
+
+
+CONFIGURATION = """
+from parsl import Config
+from parsl.executors import HighThroughputExecutor
+from parsl.providers import SlurmProvider
+
+config = Config(
+    executors=[
+        HighThroughputExecutor(
+            label="slurm", address="127.0.0.1", max_workers_per_node=2, heartbeat_period=2, heartbeat_threshold=10,
+            {drain}
+            provider=SlurmProvider(
+                partition="main", walltime="00:01:00", cores_per_node=2, init_blocks=1, min_blocks=0, max_blocks=1,
+                worker_init="{worker_init}",
+            ),
+        )
+    ],
+    max_idletime=5.0,
+    strategy_period=1,
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with private(tmp_path_factory.mktemp("slurm")) as environment:
+        yield environment
+
+
+@real
+@pytest.mark.slow
+@pytest.mark.parametrize("drain", ["drain_period=20,", ""])
+def test_jobs_that_come_to_their_ends_lose_no_step(slurm: dict[str, str], tmp_path: Path, drain: str):
+    """With a drain period jobs end by themselves; without it Slurm ends them, and chunks that were not whole go."""
+    configuration = tmp_path / "config.py"
+    path = Path(sys.executable).parent
+    configuration.write_text(CONFIGURATION.format(drain=drain, worker_init=f"export PATH={path}:$PATH"))
+    through = begun(tmp_path / "parsl", configuration, *LONG, environment=slurm)
+    output, _ = through.communicate(timeout=900)
+    assert through.returncode in (0, 1, 3), output
+    jobs = said("squeue", "-h", "-t", "all", "-o", "%j %T", environment=slurm).splitlines()
+    ours = [each for each in jobs if each.startswith("parsl")]
+    assert len(ours) >= 2, jobs
+    if drain:
+        assert not [each for each in ours if re.search("TIMEOUT|FAILED", each)], jobs
+    command("run", *LONG, "--output", tmp_path / "here")
+    assert table(tmp_path / "parsl" / "o") == table(tmp_path / "here")
