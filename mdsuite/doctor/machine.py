@@ -60,7 +60,7 @@ def folder(output: Path) -> Iterator[Finding]:
         with tempfile.TemporaryDirectory(prefix=".mdsuite-doctor-", dir=output) as made:
             write_text(Path(made) / "whole", "x")
             written = (Path(made) / "whole").stat().st_mtime
-            locked = _locks(Path(made))
+            locked, linked = _locks(Path(made)), _links(Path(made))
     except OSError as error:
         remedy = "choose a folder that you may write to with --output"
         yield Finding(name=name, state=State.WRONG, found=f"cannot be written: {error}", remedy=remedy)
@@ -75,6 +75,12 @@ def folder(output: Path) -> Iterator[Finding]:
         state=State.FINE if locked else State.WRONG,
         found="kept" if locked else "not kept: two processes can work on one run",
         remedy="" if locked else "choose a file system with flock (a local disk, or Lustre mounted with -o flock)",
+    )
+    yield Finding(
+        name=f"hard links in {output}",
+        state=State.FINE if linked else State.MISSING,
+        found="kept" if linked else "none: where locks fail too, two attempts at one run can mix",
+        remedy="" if linked else "keep to one mdsuite at a time, or choose a file system of this kind",
     )
     skew = written - begun
     skewed = not -SKEW <= skew <= SKEW
@@ -95,6 +101,18 @@ def _locks(made: Path) -> bool:
     finally:
         os.close(first)
         os.close(second)
+
+
+def _links(made: Path) -> bool:
+    """Whether a file can have a second name, and the same name not twice."""
+    try:
+        os.link(made / "whole", made / "second")
+        os.link(made / "whole", made / "second")
+    except FileExistsError:
+        return True
+    except OSError:  # the file system has none
+        return False
+    return False
 
 
 def _locked(descriptor: int) -> bool:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from mdsuite.engines.recording import recorded_steps
 from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import REQUESTED, Outcome, Status, supervise
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +50,16 @@ def run_all(folders: Mapping[str, Path], jobs: int, stop: Stop, show: Show) -> d
     """The outcome of every run, by its id; a run that fails does not keep the others from running.
 
     `show` is told of progress and of every end, from several threads. When a stop is requested, running runs are
-    stopped and others not begun.
+    stopped and others not begun. GPUs are divided: each run sees one of them, for as long as it lasts.
     """
+    gpus: SimpleQueue[str] = SimpleQueue()
+    for gpu in islice(cycle(visible_gpus()), jobs):
+        gpus.put(gpu)
     outcomes: dict[str, Outcome] = {}
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        futures = {pool.submit(_attempt, run_id, folder, stop, show): run_id for run_id, folder in folders.items()}
+        futures = {
+            pool.submit(_attempt, run_id, folder, stop, show, gpus): run_id for run_id, folder in folders.items()
+        }
         for future in as_completed(futures):
             run_id, outcome = futures[future], future.result()
             outcomes[run_id] = outcome
@@ -55,7 +67,29 @@ def run_all(folders: Mapping[str, Path], jobs: int, stop: Stop, show: Show) -> d
     return outcomes
 
 
-def _attempt(run_id: str, folder: Path, stop: Stop, show: Show) -> Outcome:
+def visible_gpus(environment: Mapping[str, str] = os.environ, driver: Path = NVIDIA) -> list[str]:
+    """GPUs that this process may use, as CUDA names them; none where there are none."""
+    told = environment.get(VISIBLE)
+    if told is None:
+        return [str(k) for k, _ in enumerate(driver.glob("*"))]
+    return [each.strip() for each in told.split(",") if each.strip() not in ("", "-1")]
+
+
+@contextmanager
+def _one_of(gpus: SimpleQueue[str]) -> Iterator[dict[str, str]]:
+    """What makes a process see one of them alone; nothing where there are none."""
+    try:
+        gpu = gpus.get_nowait()
+    except Empty:
+        yield {}
+        return
+    try:
+        yield {VISIBLE: gpu}
+    finally:
+        gpus.put(gpu)
+
+
+def _attempt(run_id: str, folder: Path, stop: Stop, show: Show, gpus: SimpleQueue[str]) -> Outcome:
     if stop.requested:
         return Outcome(status=Status.STOPPED, steps=recorded_steps(folder), reason=REQUESTED)
 
@@ -66,6 +100,7 @@ def _attempt(run_id: str, folder: Path, stop: Stop, show: Show) -> Outcome:
         show(run_id, Advance(step=0, waiting=address))
 
     try:
-        return supervise(folder, stop, advanced, waiting)
+        with _one_of(gpus) as environment:
+            return supervise(folder, stop, advanced, waiting, environment)
     except Exception as error:
         return Outcome(status=Status.FAILED, steps=0, reason=f"{type(error).__name__}: {error}")

@@ -10,10 +10,11 @@ import json
 import os
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mdsuite import link
@@ -77,11 +78,16 @@ class Outcome:
 
 
 def supervise(
-    folder: Path, stop: Stop | None = None, advanced: Advanced = _nobody, waiting: Waiting = _nobody
+    folder: Path,
+    stop: Stop | None = None,
+    advanced: Advanced = _nobody,
+    waiting: Waiting = _nobody,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Outcome:
     """Bring the run in a folder to its end, or to a stop; does nothing for a finished run.
 
-    `advanced` is told of steps and steps per second, `waiting` of the address where a foreign driver is waited for.
+    `advanced` is told of steps and steps per second, `waiting` of the address where a foreign driver is waited for;
+    `environment` is added to that of engine and driver.
     What happens to the processes, their sockets and the disk is in the outcome; raises FileNotFoundError if there is
     no run.
     """
@@ -89,7 +95,7 @@ def supervise(
     try:
         if run.n_steps in (last_step(folder), removed_steps(folder)):
             return _finished(run, folder)
-        return _attempt(run, folder, stop or Stop(), advanced, waiting)
+        return _attempt(run, folder, stop or Stop(), advanced, waiting, environment)
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
@@ -109,7 +115,9 @@ def _note(outcome: Outcome, folder: Path) -> None:
     write_json(folder / "status.json", dataclasses.asdict(outcome))
 
 
-def _attempt(run: Run, folder: Path, stop: Stop, advanced: Advanced, waiting: Waiting) -> Outcome:
+def _attempt(
+    run: Run, folder: Path, stop: Stop, advanced: Advanced, waiting: Waiting, environment: Mapping[str, str]
+) -> Outcome:
     with _held(folder) as lock:
         if lock is None:
             reason = "another process is working on this run; wait for it, or end it"
@@ -117,7 +125,7 @@ def _attempt(run: Run, folder: Path, stop: Stop, advanced: Advanced, waiting: Wa
         (folder / "status.json").unlink(missing_ok=True)
         for name in ("engine.log", "driver.log"):
             (folder / name).write_bytes(b"")
-        attempt = _Attempt(run, folder, stop, advanced, waiting, lock)
+        attempt = _Attempt(run, folder, stop, advanced, waiting, environment, lock)
         try:
             outcome = attempt.carry_out()
         finally:
@@ -153,12 +161,22 @@ def _locked(descriptor: int) -> bool:
 class _Attempt:
     """Two processes, the door through which one reaches the other, and everything that may become of them."""
 
-    def __init__(self, run: Run, folder: Path, stop: Stop, advanced: Advanced, waiting: Waiting, lock: int) -> None:
+    def __init__(
+        self,
+        run: Run,
+        folder: Path,
+        stop: Stop,
+        advanced: Advanced,
+        waiting: Waiting,
+        environment: Mapping[str, str],
+        lock: int,
+    ) -> None:
         self._run = run
         self._folder = folder
         self._stop = stop
         self._advanced = advanced
         self._waiting = waiting
+        self._environment = environment
         self._events: list[str] = []
         self._failure: Failure | None = None
         self._step, self._began = last_step(folder) or 0, time.monotonic()
@@ -175,7 +193,7 @@ class _Attempt:
                 ["mdsuite.engines", str(folder), "--link-fd", str(theirs.fileno())],
                 folder / "engine.log",
                 threads=1,
-                environment=library_environment(run, folder),
+                environment={**environment, **library_environment(run, folder)},
                 descriptors=(theirs.fileno(), lock),
             )
 
@@ -264,7 +282,7 @@ class _Attempt:
                 [*command, *self._door.flags],
                 self._folder / "driver.log",
                 threads=self._run.threads,
-                environment=self._door.environment,
+                environment={**self._environment, **self._door.environment},
             )
 
     def _attend(self) -> None:

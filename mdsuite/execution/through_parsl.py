@@ -140,16 +140,14 @@ def end_left_behind(record: Path, end_jobs: Callable[[Sequence[str]], None]) -> 
 
 
 def _ended(processes: Iterable[int | str], host: str) -> list[str]:
-    """Processes on this machine that were there, with the groups that they lead."""
+    """Processes on this machine that were there, with their groups unless those are this one's too."""
     found = []
     for process in map(int, processes):
         if host != socket.gethostname():
             raise InputError(f"process {process} was begun on {host}; cancel there")
         with suppress(ProcessLookupError):
-            if os.getpgid(process) == process:
-                os.killpg(process, signal.SIGTERM)
-            else:
-                os.kill(process, signal.SIGTERM)
+            group = os.getpgid(process)  # that of a job begins with a shell which has ended since
+            os.kill(process, signal.SIGTERM) if group == os.getpgrp() else os.killpg(group, signal.SIGTERM)
             found.append(f"process {process}")
     return found
 

@@ -23,6 +23,7 @@ from mdsuite.batch.shard import Shard
 from mdsuite.batch.walltime import seconds_left
 from mdsuite.cli import main
 from mdsuite.errors import InputError
+from mdsuite.execution.local import visible_gpus
 
 FLAGS = ["--engine", "lammps", "--model", "argon-lj", "--structure", "argon", "--temperature-K", "60", "--no-check"]
 SHORT = [*FLAGS, "--replicas", "4", "--time-ps", "0.5", "--no-follow-up"]
@@ -152,6 +153,44 @@ def test_a_share_that_ran_out_of_time_in_pbs_is_submitted_again(tmp_path: Path):
     ended = subprocess.run(["bash", array], env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 75, ended.stdout + ended.stderr
     assert "MDSUITE_SHARE=0,MDSUITE_RESTARTS=1" in (tmp_path / "queued").read_text()
+
+
+@pytest.mark.parametrize(
+    ("told", "there", "gpus"),
+    [("2,3", 8, ["2", "3"]), ("", 8, []), ("-1", 8, []), (None, 2, ["0", "1"]), (None, 0, [])],
+)
+def test_gpus_are_those_that_this_process_may_use(tmp_path: Path, told: str | None, there: int, gpus: list[str]):
+    for k in range(there):
+        (tmp_path / f"0000:0{k}:00.0").mkdir()
+    assert visible_gpus({} if told is None else {"CUDA_VISIBLE_DEVICES": told}, tmp_path) == gpus
+
+
+SAYS = """
+import os
+def make(folder):
+    from ase.calculators.lj import LennardJones
+    with open(f"{folder}/{os.getpid()}", "w") as file:
+        file.write(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
+    return LennardJones(sigma=3.4, epsilon=0.01, rc=6.0, smooth=True)
+"""
+
+
+def test_trajectories_have_a_gpu_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    (tmp_path / "says.py").write_text(SAYS)
+    (tmp_path / "said").mkdir()
+    model = [
+        "--model",
+        f"ase:{tmp_path / 'says.py'}:make?folder={tmp_path / 'said'}",
+        "--structure",
+        "argon",
+        "--trust",
+    ]
+    short = ["--replicas", "4", "--time-ps", "0.02", "--no-check", "--no-follow-up", "--temperature-K", "60"]
+    command("run", "--engine", "lammps", *model, *short, "--jobs", "2", "--output", tmp_path / "o")
+    said = sorted(file.read_text() for file in (tmp_path / "said").iterdir() if file.name != str(os.getpid()))
+    assert {"4", "6"} == set(said), said
+    assert len(said) == 4
 
 
 def test_shards_one_after_the_other_are_the_campaign(tmp_path: Path):

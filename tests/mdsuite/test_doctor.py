@@ -52,6 +52,15 @@ def test_locks_that_are_not_kept_are_wrong(tmp_path: Path, monkeypatch: pytest.M
     assert (found.state, "flock" in found.remedy) == (State.WRONG, True)
 
 
+def test_a_file_system_without_hard_links_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def none(*_: object) -> None:
+        raise PermissionError("operation not permitted")
+
+    monkeypatch.setattr("os.link", none)
+    found = by_name(list(machine.folder(tmp_path)))["hard"]
+    assert (found.state, "two attempts" in found.found) == (State.MISSING, True)
+
+
 def test_a_clock_that_is_off_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("mdsuite.doctor.machine.time.time", lambda now=time.time: now() - 3600.0)
     found = by_name(list(machine.folder(tmp_path)))["clock"]

@@ -108,16 +108,16 @@ def until(happened: Any, seconds: float) -> None:
 def test_what_a_killed_coordinator_leaves_is_ended_by_cancel(tmp_path: Path):
     endless = [*FLAGS, "--replicas", "2", "--time-ps", "500", "--no-follow-up"]
     folder = tmp_path / "parsl"
-    before = {each.pid for each in psutil.process_iter()}
     process = begun(folder, inputs_folder() / "executors" / "local.py", *endless)
     until(lambda: len(list(folder.glob("o/runs/*/segments/*"))) >= 4, 120)
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.wait(timeout=60)
+    process.stdout.close()
 
     def left() -> list[str]:
-        found = (each for each in psutil.process_iter(["pid", "cmdline", "status"]) if each.pid not in before)
-        lines = (" ".join(each.info["cmdline"] or ()) for each in found if each.info["status"] != psutil.STATUS_ZOMBIE)
-        return [line for line in lines if "mdsuite" in line or "interchange" in line or "process_worker_pool" in line]
+        found = psutil.process_iter(["cmdline", "cwd", "status"])
+        ours = (each.info for each in found if str(each.info["cwd"]).startswith(str(folder)))
+        return [" ".join(each["cmdline"] or ()) for each in ours if each["status"] != psutil.STATUS_ZOMBIE]
 
     assert left(), "there was nothing to end"
     ended = command("cancel", folder / "o")
