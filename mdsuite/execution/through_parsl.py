@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +29,24 @@ from mdsuite.files import write_json
 
 PREFIX = "parsl:"
 RECORD = "parsl.json"
+WORKER_LOST = "its worker was lost"
 POLL = 2.0  # s
-LOST = 3
-"""How often a run may lose its worker, or be stopped, without coming further."""
+LOST, VAIN = 3, 12
+"""How often in a row a run may lose its worker, or be stopped, without coming further."""
+
+PAUSES = tuple(min(2.0**k, 60.0) for k in range(1, VAIN))
+"""s, until a run is given again that has been had in vain: a job that comes to its end takes runs and stops them."""
 
 
 @dataclass(slots=True)
 class _Given:
-    """A run that a worker has: from which step, and how often one has had it in vain."""
+    """A run that a worker has: from which step, and how often in a row one has had it in vain, or was lost with it."""
 
     run: str
     step: int
     vain: int = 0
+    lost: int = 0
+    due: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +85,24 @@ class ThroughParsl:
         pool = ParslPoolExecutor(dfk=kernel)
         outcomes: dict[str, Outcome] = {}
         at_work: dict[Future[Any], _Given] = {}
-
-        def give(given: _Given) -> None:
-            at_work[pool.submit(attempt, str(folders[given.run].resolve()))] = given
-
-        for run, folder in folders.items():
-            give(_Given(run, last_step(folder) or 0))
-        while at_work and not stop.requested:
+        waiting = [_Given(run, last_step(folder) or 0) for run, folder in folders.items()]
+        while (at_work or waiting) and not stop.requested:
+            for given in [each for each in waiting if each.due <= time.monotonic()]:
+                waiting.remove(given)
+                at_work[pool.submit(attempt, str(folders[given.run].resolve()))] = given
+            if not at_work:
+                time.sleep(POLL)
             done, _ = wait(at_work, timeout=POLL, return_when=FIRST_COMPLETED)
             self._note(kernel)
             for future in done:
                 given = at_work.pop(future)
                 outcome = _outcome(future, folders[given.run])
-                again = None if outcome.status is not Status.STOPPED else _again(given, folders[given.run])
-                if again is not None:
-                    give(again)
+                if outcome.status is Status.STOPPED and (again := _again(given, folders[given.run], outcome)):
+                    waiting.append(again)
                     continue
-                outcomes[given.run] = outcome
+                outcomes[given.run] = outcome = _given_up(outcome)
                 show(given.run, Advance(step=outcome.steps, outcome=outcome))
-        for given in at_work.values():
+        for given in (*at_work.values(), *waiting):
             steps = recorded_steps(folders[given.run])
             outcomes[given.run] = Outcome(status=Status.STOPPED, steps=steps, reason=REQUESTED)
         return outcomes
@@ -185,12 +190,20 @@ def _outcome(future: Future[Any], folder: Path) -> Outcome:
     )
 
 
-def _again(given: _Given, folder: Path) -> _Given | None:
-    """What to give to the next worker; None where several have had it in vain."""
+def _again(given: _Given, folder: Path, outcome: Outcome) -> _Given | None:
+    """What to give to another worker, and when; None where several have had it in vain."""
     step = last_step(folder) or 0
     if step > given.step:
         return _Given(given.run, step)
-    if given.vain + 1 >= LOST:
+    lost = given.lost + 1 if outcome.reason.startswith(WORKER_LOST) else 0
+    if lost == LOST or given.vain + 1 == VAIN:
         return None
-    time.sleep(POLL)  # the job that is ending takes no more then
-    return _Given(given.run, step, given.vain + 1)
+    return _Given(given.run, step, given.vain + 1, lost, time.monotonic() + PAUSES[given.vain])
+
+
+def _given_up(outcome: Outcome) -> Outcome:
+    """A run that was stopped again and again has failed."""
+    if outcome.status is not Status.STOPPED:
+        return outcome
+    reason = f"no chunk came to its end in several attempts, the last of which: {outcome.reason}"
+    return replace(outcome, status=Status.FAILED, reason=reason)

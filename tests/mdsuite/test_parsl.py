@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from processes import contents
 from slurm import missing, private, said
 
 from mdsuite.cli import main
+from mdsuite.execution.stop import Stop
+from mdsuite.execution.through_parsl import VAIN, ThroughParsl
 from mdsuite.execution.worker import gpu_of
 from mdsuite_driver.bundled import inputs_folder
 
@@ -97,6 +101,59 @@ def test_what_is_no_configuration_is_refused(tmp_path: Path, content: str | None
     assert (refused.exit_code, told in refused.output) == (2, True), refused.output
 
 
+class Workers:
+    """In place of Parsl's: each attempt ends as the story of its run says, with what Parsl raises for lost ones."""
+
+    def __init__(self, stories: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left = {run: list(story) for run, story in stories.items()}
+        monkeypatch.setattr("mdsuite.execution.through_parsl.attempt", self.attempt)
+        monkeypatch.setattr("mdsuite.execution.through_parsl.POLL", 0.01)
+        monkeypatch.setattr("mdsuite.execution.through_parsl.PAUSES", (0.0,) * VAIN)
+        monkeypatch.setattr("mdsuite.execution.through_parsl.last_step", lambda folder: self.steps(folder.name))
+        monkeypatch.setattr("mdsuite.execution.through_parsl.recorded_steps", lambda folder: self.steps(folder.name))
+        monkeypatch.setattr("parsl.concurrent.ParslPoolExecutor", lambda dfk: dfk)
+        self.done = dict.fromkeys(stories, 0)
+
+    def steps(self, run: str) -> int:
+        return self.done[run]
+
+    def attempt(self, folder: str) -> dict[str, Any]:
+        run = Path(folder).name
+        word = self.left[run].pop(0)
+        self.done[run] += 10 * word.endswith("further")
+        if word.startswith("lost"):
+            raise ConnectionError("manager lost")
+        status = {"status": word.split()[0], "steps": self.done[run], "reason": "", "events": [], "traceback": ""}
+        return {"code": 0, "said": "", "status": status}
+
+
+@pytest.mark.parametrize(
+    ("story", "status", "left"),
+    [
+        (["done"], "done", 0),
+        (["stopped further", "stopped", "stopped", "done further"], "done", 0),
+        (["lost", "lost", "stopped further", "lost", "lost", "done further"], "done", 0),
+        (["lost", "lost", "lost", "done"], "failed", 1),
+        (["stopped"] * (VAIN - 1) + ["done"], "done", 0),
+        (["stopped"] * VAIN + ["done"], "failed", 1),
+        (["unstable", "done"], "unstable", 1),
+    ],
+)
+def test_runs_are_given_again_as_long_as_they_come_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, story: list[str], status: str, left: int
+):
+    workers = Workers({"a": story, "b": ["done further"]}, monkeypatch)
+    shown = []
+    with ThreadPoolExecutor(2) as pool:
+        pool.executors = {}  # type: ignore[attr-defined]
+        through = ThroughParsl(tmp_path / "c.py", tmp_path / "record.json")
+        monkeypatch.setattr(ThroughParsl, "_kernel", lambda _self: contextlib.nullcontext(pool))
+        folders = {run: tmp_path / run for run in "ab"}
+        found = through(folders, Stop(), lambda run, _advance: shown.append(run))
+    assert (found["a"].status, found["b"].status, len(workers.left["a"])) == (status, "done", left)
+    assert sorted(shown) == ["a", "b"]
+
+
 def until(happened: Any, seconds: float) -> None:
     end = time.monotonic() + seconds
     while not happened():
@@ -165,6 +222,8 @@ def test_jobs_that_come_to_their_ends_lose_no_step(slurm: dict[str, str], tmp_pa
     through = begun(tmp_path / "parsl", configuration, *LONG, environment=slurm)
     output, _ = through.communicate(timeout=900)
     assert through.returncode in (0, 1, 3), output
+    noted = [json.loads(file.read_text())["status"] for file in tmp_path.glob("parsl/o/runs/*/status.json")]
+    assert noted == ["done", "done"], output
     jobs = said("squeue", "-h", "-t", "all", "-o", "%j %T", environment=slurm).splitlines()
     ours = [each for each in jobs if each.startswith("parsl")]
     assert len(ours) >= 2, jobs
