@@ -923,7 +923,8 @@ def _gather(campaign: Path, profile: str | None, keep: str) -> int:
     from mdsuite.gathering.page import write_page  # noqa: PLC0415
     from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
 
-    with coordinating(campaign, "mdsuite gather", share=True) as unseen:
+    removing = Keep(keep) is not Keep.ALL  # nobody may be at work then
+    with coordinating(campaign, "mdsuite gather") if removing else contextlib.nullcontext("") as unseen:
         _warn(unseen)
         found = gather(campaign, profile, Keep(keep), click.echo)
         report = write_page(found)

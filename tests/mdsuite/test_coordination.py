@@ -156,3 +156,8 @@ def test_a_coordinator_is_refused_while_another_is_at_work(tmp_path: Path):
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=60)
     assert first.returncode == 75
+
+
+def test_a_folder_that_cannot_be_written_is_refused():
+    with pytest.raises(InputError, match="cannot be written"):
+        coordinating(Path("/proc/campaign"), "mdsuite run-shard 0/2", share=True).__enter__()

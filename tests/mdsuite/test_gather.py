@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from processes import contents
 
 from mdsuite.cli import main
+from mdsuite.coordination import coordinating
 from mdsuite.engines.recording import recorded_steps
 from mdsuite.gathering.kinds import kinds_of
 from mdsuite.gathering.record import Record, Row, entry_of, measurement_of
@@ -138,6 +139,13 @@ def test_recordings_are_removed_only_where_nobody_wants_them(tmp_path: Path):
     longer = [*SHORT, "--time-ps", "3.2"]
     assert mdsuite("run", *longer, "--output", output).exit_code in (0, 1, 3)
     assert [recorded_steps(folder) for folder in folders] == [800] * 3
+
+
+def test_recordings_are_not_removed_under_somebody_at_work(campaign: Path):
+    with coordinating(campaign, "mdsuite run-shard 0/2", share=True):
+        assert mdsuite("gather", campaign).exit_code in (0, 1, 3)
+        refused = mdsuite("gather", campaign, "--keep", "none")
+    assert (refused.exit_code, "run-shard 0/2" in refused.output) == (2, True)
 
 
 def test_a_folder_without_a_campaign_is_refused(tmp_path: Path):
