@@ -28,8 +28,9 @@ def coordinating(output: Path, what: str, *, share: bool = False) -> Iterator[st
     share : several of them may be at work at once
 
     The system takes the hold away from a process that has ended, however it did. A folder that was made for it and in
-    which nothing was put is removed again. Raises InputError, which names the
-    other one, where somebody holds it, and where the folder cannot be written.
+    which nothing was put is removed again.
+
+    Raises InputError, which names the other one, where somebody holds it, and where the folder cannot be written.
     """
     try:
         made = not output.exists()

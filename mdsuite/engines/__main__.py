@@ -22,7 +22,7 @@ from mdsuite.engines.failure import failure_of
 from mdsuite.engines.forces import DriverForces, LocalForces, NoForces, Supervisor
 from mdsuite.engines.kinds import DRIVER, LOCAL, EngineKind, engine_kind
 from mdsuite.engines.recording import (
-    REMOVED,
+    begin_anew,
     last_conserved,
     last_step,
     n_segments,
@@ -73,8 +73,8 @@ def _named(content: bytes, index: int) -> str:
 def integrate(run: Run, folder: Path, supervisor: Supervisor) -> bool:
     """Bring a run on from its last whole segment; whether it is at its last step, and not stopped before."""
     with on_disk():
+        begin_anew(folder)
         (folder / RESTARTS).mkdir(exist_ok=True)
-        (folder / REMOVED).unlink(missing_ok=True)  # longer now than it was then, it is integrated from its start
         for left in (*folder.glob("tail-*.h5md"), *folder.rglob(".*.tmp")):
             left.unlink(missing_ok=True)
     index, step = n_segments(folder), last_step(folder) or 0

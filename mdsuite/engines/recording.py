@@ -97,17 +97,34 @@ def removed_steps(folder: Path) -> int | None:
 
 
 def remove_recording(folder: Path, steps: int) -> None:
-    """Leave of a run that is done what it was asked for, how it ended and what was measured; interrupted, go on."""
+    """Leave of a run that is done what it was asked for, how it ended and what was measured; it may be repeated."""
     write_json(folder / REMOVED, {"steps": steps})
-    for name in RECORDED:
-        shutil.rmtree(folder / name, ignore_errors=True)
+    _clear(folder)
     for log in (*folder.glob("*.log"), *folder.glob("log.*")):
         log.unlink()
 
 
+def begin_anew(folder: Path) -> None:
+    """Prepare a run whose recording was removed, and that is to be longer now, to be integrated from its start."""
+    if removed_steps(folder) is not None:
+        _clear(folder)  # a removal that was interrupted
+        (folder / REMOVED).unlink()
+
+
+def is_cleared(folder: Path) -> bool:
+    """Whether nothing is left of a recording."""
+    return not any((folder / name).exists() for name in RECORDED)
+
+
+def _clear(folder: Path) -> None:
+    for name in RECORDED:
+        if (folder / name).exists():
+            shutil.rmtree(folder / name)
+
+
 def last_step(folder: Path) -> int | None:
-    """The last step of a run's segments, from which it is taken up again, or None."""
-    n = n_segments(folder)
+    """The last step of a run's segments, from which it is taken up again; None where there are none, or no longer."""
+    n = 0 if removed_steps(folder) is not None else n_segments(folder)
     return _last_step(segment_path(folder, n - 1)) if n else None
 
 

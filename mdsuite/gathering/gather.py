@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mdsuite.engines.recording import remove_recording, removed_steps
+from mdsuite.engines.recording import is_cleared, remove_recording, removed_steps
 from mdsuite.errors import InputError
 from mdsuite.execution.supervise import Status
 from mdsuite.gathering.kinds import JudgedKind, Key, key_of, kinds_of
@@ -183,7 +183,7 @@ def _remove(of: Summary, keep: Keep) -> int:
     for record in Store(of.output).records():
         row = record.row
         folder = run_folder(of.output, row.id)
-        if row.status == Status.DONE and key_of(row) not in flagged and removed_steps(folder) is None:
+        if row.status == Status.DONE and key_of(row) not in flagged and not is_cleared(folder):
             remove_recording(folder, row.steps)
             n += 1
     return n

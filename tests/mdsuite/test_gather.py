@@ -133,6 +133,12 @@ def test_recordings_are_removed_only_where_nobody_wants_them(tmp_path: Path):
     assert not any(contents(folder) for folder in folders)
     assert [recorded_steps(folder) for folder in folders] == [600] * 3
     assert results(output / "results")["verdict"] == first
+    (folders[0] / "segments").mkdir()  # as a removal that was interrupted leaves it
+    (folders[0] / "segments" / "000000.h5md").write_text("")
+    mdsuite("gather", output, "--keep", "none")
+    assert not (folders[0] / "segments").exists()
+    (folders[1] / "segments").mkdir()
+    (folders[1] / "segments" / "000000.h5md").write_text("")
     again = mdsuite("run", *SHORT, "--output", output)  # nothing is integrated, and it says where the results are
     assert again.exit_code == 2
     assert "mdsuite gather" in again.output
