@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,13 +27,13 @@ def coordinating(output: Path, what: str, *, share: bool = False) -> Iterator[st
 
     share : several of them may be at work at once
 
-    The system takes the hold away from a process that has ended, however it did. A folder that was made for it and in
-    which nothing was put is removed again.
+    The system takes the hold away from a process that has ended, however it did. Where the command is refused
+    (InputError), what was made in order to hold it is removed again.
 
     Raises InputError, which names the other one, where somebody holds it, and where the folder cannot be written.
     """
     try:
-        made = not output.exists()
+        new = [path for path in (output / LOCK, output) if not path.exists()]
         output.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(output / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
@@ -43,11 +43,20 @@ def coordinating(output: Path, what: str, *, share: bool = False) -> Iterator[st
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(_identity(what)).encode(), 0)
         yield said
+    except InputError:
+        _leave_alone(new)
+        raise
     finally:
-        if made and list(output.iterdir()) == [output / LOCK]:
-            (output / LOCK).unlink()
-            output.rmdir()
         os.close(descriptor)
+
+
+def _leave_alone(new: Sequence[Path]) -> None:
+    """Remove what was made for a campaign that was refused."""
+    for path in new:
+        if path.is_file():
+            path.unlink()
+        elif not any(path.iterdir()):
+            path.rmdir()
 
 
 def _held(descriptor: int, output: Path, *, share: bool) -> str:

@@ -11,6 +11,7 @@ import os
 import runpy
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -71,6 +72,8 @@ class ThroughParsl:
             import parsl  # noqa: PLC0415  an extra
         except ImportError as error:
             raise InputError(f"wanted Parsl ({error}); install it: pip install 'mdsuite[parsl]'") from error
+        # Parsl begins programs of its own by their names, which are beside this Python, whether or not they are known
+        os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         kernel = parsl.load(_configuration(self.configuration))
         try:
             yield kernel
