@@ -29,7 +29,7 @@ from mdsuite_driver.bundled import inputs_folder
 
 FLAGS = ["--engine", "lammps", "--model", "argon-lj", "--structure", "argon", "--temperature-K", "60", "--no-check"]
 BRIEF = [*FLAGS, "--replicas", "2", "--time-ps", "0.1", "--no-follow-up"]
-LONG = [*FLAGS, "--replicas", "2", "--time-ps", "4", "--no-follow-up"]
+LONG = [*FLAGS, "--replicas", "2", "--time-ps", "10", "--no-follow-up"]
 LACKS = missing()
 real = pytest.mark.skipif(
     bool(LACKS), reason=f"not run: this machine has no {LACKS} (Debian: slurmctld slurmd slurm-client)"
