@@ -46,7 +46,12 @@ class DamagedStateError(RuntimeError):
 
 def state_at(folder: Path, index: int) -> Path:
     """The engine's state at the end of a segment; raises DamagedStateError where it is not the one that it left."""
-    path = folder / RESTARTS / restart_of(segment_path(folder, index))
+    segment = segment_path(folder, index)
+    if not (name := restart_of(segment)):
+        raise DamagedStateError(
+            f"{segment} names no state of its engine, as another mdsuite wrote it; begin the run anew"
+        )
+    path = folder / RESTARTS / name
     with on_disk():
         content = path.read_bytes()
     if path.name != _named(content, index):

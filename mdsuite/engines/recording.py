@@ -149,9 +149,10 @@ def _last_step(path: Path) -> int:
 
 
 def restart_of(path: Path) -> str:
-    """What the state of the engine at the end of a segment is called."""
+    """What the state of the engine at the end of a segment is called; "" where it does not say it."""
     with h5py.File(path) as file:
-        return str(file["parameters/restart"].asstr()[()])
+        name = file.get("parameters/restart")
+        return "" if name is None else str(name.asstr()[()])
 
 
 def write_segment(path: Path, run: Run, segment: Segment, sample: Sample | None = None, restart: str = "") -> None:

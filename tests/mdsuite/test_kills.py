@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+import h5py
 import pytest
 from processes import children, contents, faulty_run, prepared, process_of, run_one, status
 
@@ -118,3 +119,6 @@ def test_a_state_that_is_not_what_the_engine_wrote_is_not_taken_up(tmp_path: Pat
     outcome = supervise(folder)
     assert outcome.status is Status.FAILED
     assert "is not what the engine wrote" in outcome.reason
+    with h5py.File(max((folder / "segments").iterdir()), "a") as segment:
+        del segment["parameters/restart"]
+    assert "names no state of its engine" in supervise(folder).reason
