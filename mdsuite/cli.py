@@ -893,7 +893,7 @@ def _plan(
 def _run_shard(campaign: Path, text: str, jobs: int, stop: Stop) -> int:
     from mdsuite.batch.shard import Shard, carry_out  # noqa: PLC0415
     from mdsuite.batch.state import state_of  # noqa: PLC0415
-    from mdsuite.execution.local import Advance  # noqa: PLC0415
+    from mdsuite.execution.local import VISIBLE, Advance  # noqa: PLC0415
     from mdsuite.execution.supervise import Status  # noqa: PLC0415
     from mdsuite.gathering.gather import collect  # noqa: PLC0415
 
@@ -902,7 +902,7 @@ def _run_shard(campaign: Path, text: str, jobs: int, stop: Stop) -> int:
             click.echo(f"{run}: {ended.status} after {ended.steps} steps{f': {ended.reason}' if ended.reason else ''}")
 
     shard = Shard.read(text)
-    if gpus := os.environ.get("CUDA_VISIBLE_DEVICES"):
+    if gpus := os.environ.get(VISIBLE):
         click.echo(f"GPU {gpus}")
     before = state_of(shard.runs(campaign).values())
     with coordinating(campaign, f"mdsuite run-shard {text}", share=True) as unseen:
@@ -1036,14 +1036,14 @@ def _status(campaign: Path) -> int:
 
 def _cancel(campaign: Path) -> int:
     from mdsuite.batch.scripts import FOLDER  # noqa: PLC0415
-    from mdsuite.batch.slurm import cancel, cancel_jobs, submitted  # noqa: PLC0415
+    from mdsuite.batch.slurm import cancel, submitted  # noqa: PLC0415
     from mdsuite.execution.through_parsl import RECORD, end_left_behind  # noqa: PLC0415
 
-    jobs, ended = submitted(campaign), end_left_behind(campaign / FOLDER / RECORD, cancel_jobs)
+    jobs, ended = submitted(campaign), end_left_behind(campaign / FOLDER / RECORD, cancel)
     if jobs is None and not ended:
         raise InputError(f"nothing was submitted for {campaign}")
     if jobs is not None:
-        cancel(jobs)
+        cancel(jobs.jobs)
         ended = [*jobs.jobs, *ended]
     click.echo(f"ended: {', '.join(ended)}")
     return 0

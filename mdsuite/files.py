@@ -30,7 +30,7 @@ def on_disk() -> Iterator[None]:
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, moved there once its writer has succeeded and the bytes are on the disk."""
-    temporary = _beside(path)
+    temporary = beside(path)
     try:
         yield temporary
         move_whole(temporary, path)
@@ -59,7 +59,7 @@ def first(path: Path) -> Iterator[Path]:
     One of several processes succeeds, whether or not they can see each other's locks; the others raise OvertakenError.
     A file system without hard links cannot tell them apart: the last one counts there.
     """
-    temporary = _beside(path)
+    temporary = beside(path)
     try:
         yield temporary
         _sync(temporary)
@@ -86,7 +86,7 @@ def write_json(path: Path, content: Any) -> None:  # whatever json can hold
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _beside(path: Path) -> Path:
+def beside(path: Path) -> Path:
     """A path that no other process takes for the same purpose."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 

@@ -261,11 +261,8 @@ class Terms:
 
 def read_terms(output: Path) -> Terms:
     """Of the campaign in a folder; raises InputError where there is none."""
-    try:
-        told = json.loads((output / MANIFEST).read_text())["judged"]
-        return Terms(criteria=told["criteria"], horizon_ps=told["horizon_ps"], first=tuple(told["first"]))
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"wanted the folder of a campaign, but {output} has no {MANIFEST}: {error}") from error
+    told = _of_manifest(output, "judged")
+    return Terms(criteria=told["criteria"], horizon_ps=told["horizon_ps"], first=tuple(told["first"]))
 
 
 def _terms(plan: Plan) -> dict[str, Any]:
@@ -296,9 +293,16 @@ def open_folder(plan: Plan, output: Path) -> None:
         output.mkdir(parents=True, exist_ok=True)
 
 
-def run_ids(output: Path) -> list[str]:
-    """Of every run of the campaign in a folder, sorted; raises OSError, ValueError or KeyError where there is none."""
-    return sorted(json.loads((output / MANIFEST).read_text())["runs"])
+def runs_in(output: Path) -> dict[str, Path]:
+    """Folders of the runs of the campaign in a folder, by their ids, sorted; raises InputError where there is none."""
+    return {each: run_folder(output, each) for each in sorted(_of_manifest(output, "runs"))}
+
+
+def _of_manifest(output: Path, key: str) -> Any:
+    try:
+        return json.loads((output / MANIFEST).read_text())[key]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"wanted the folder of a campaign, but {output} has no {MANIFEST}: {error}") from error
 
 
 def run_folder(output: Path, run_id: str) -> Path:
@@ -314,7 +318,7 @@ def require_ours(plan: Plan, output: Path) -> None:
 
 
 def _require_ours(output: Path, wanted: set[str]) -> None:
-    held = set(run_ids(output))
+    held = set(runs_in(output))
     foreign = held - wanted
     if foreign:
         raise InputError(

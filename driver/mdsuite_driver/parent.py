@@ -20,10 +20,18 @@ def die_with_supervisor() -> None:
     supervisor = os.environ.get(SUPERVISOR)
     if supervisor is None:
         return
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "the kernel refused to end this process with its supervisor")
-    if os.getppid() != int(supervisor):  # it died before the kernel was asked
-        sys.exit(f"the supervisor {supervisor} has gone")
+    end_with("supervisor", int(supervisor), signal.SIGKILL)
     for number in _SENT_TO_ALL:
         signal.signal(number, signal.SIG_IGN)
+
+
+def end_with(what: str, parent: int, number: signal.Signals) -> None:
+    """Ask the kernel for a signal at the death of the process that must be the parent; end now where it is not.
+
+    what : the parent is to this process
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"the kernel refused to end this process with its {what}")
+    if os.getppid() != parent:  # it died before the kernel was asked
+        sys.exit(f"the {what} {parent} has gone")

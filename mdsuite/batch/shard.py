@@ -9,7 +9,7 @@ from mdsuite.errors import InputError
 from mdsuite.execution.local import Show, run_all
 from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import Outcome
-from mdsuite.plan import MANIFEST, run_folder, run_ids
+from mdsuite.plan import runs_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,7 @@ class Shard:
 
         Ids are hashes, so that their order is one of chance and shares are alike.
         """
-        try:
-            ids = run_ids(campaign)
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"wanted the folder of a campaign, but {campaign} has no {MANIFEST}: {error}") from error
-        return {each: run_folder(campaign, each) for each in ids[self.k :: self.n]}
+        return dict(list(runs_in(campaign).items())[self.k :: self.n])
 
 
 def carry_out(shard: Shard, campaign: Path, jobs: int, stop: Stop, show: Show) -> dict[str, Outcome]:

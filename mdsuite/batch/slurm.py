@@ -47,7 +47,7 @@ def submit(output: Path, scripts: Scripts, asked: Asked) -> Submitted:
         gather = _submitted(f"--dependency=afterany:{':'.join(arrays)}", str(scripts.gather))
     except InputError:
         if arrays:  # nobody would know of them
-            _said("scancel", *arrays, missing="Invalid job id")
+            cancel(arrays)
         raise
     submitted = Submitted(arrays=tuple(arrays), gather=gather)
     write_json(output / FOLDER / SUBMITTED, asdict(submitted))
@@ -79,13 +79,8 @@ def queue(of: Submitted) -> Mapping[str, str]:
     return dict(line.split(maxsplit=1) for line in said.splitlines() if line)
 
 
-def cancel(of: Submitted) -> None:
-    """End all jobs; elements that are cancelled are not queued again."""
-    _said("scancel", *of.jobs, missing="Invalid job id")
-
-
-def cancel_jobs(jobs: Sequence[str]) -> None:
-    """End jobs by their numbers."""
+def cancel(jobs: Sequence[str]) -> None:
+    """End jobs by their numbers; elements that are cancelled are not queued again."""
     _said("scancel", *jobs, missing="Invalid job id")
 
 

@@ -10,7 +10,6 @@ import argparse
 import dataclasses
 import hashlib
 import os
-import secrets
 import socket
 import sys
 import traceback
@@ -32,7 +31,7 @@ from mdsuite.engines.recording import (
     write_segment,
 )
 from mdsuite.engines.witness import Witness
-from mdsuite.files import move_whole, on_disk, write_json
+from mdsuite.files import beside, move_whole, on_disk, write_json
 from mdsuite.run import Run, read_run
 from mdsuite_driver.parent import die_with_supervisor
 
@@ -61,7 +60,7 @@ def state_at(folder: Path, index: int) -> Path:
 
 def keep_state(folder: Path, index: int, engine: Engine) -> str:
     """Write the engine's state, and return what it is called, which tells states apart that are not the same."""
-    temporary = folder / RESTARTS / f".{secrets.token_hex(4)}.tmp"
+    temporary = beside(folder / RESTARTS / "state")
     try:
         engine.write_restart(temporary)
         name = _named(temporary.read_bytes(), index)

@@ -38,6 +38,7 @@ GRACE = 3.0  # s, for the next chunk to come after a stop was asked for
 SILENCE = 120.0  # s, that an engine may be silent beyond the time of one evaluation
 LOCK = 5.0  # s, for the processes of an earlier attempt to go
 REQUESTED = "stopped on request"
+STATUS = "status.json"
 UNSTABLE = {NotFiniteError.kind, HugeForceError.kind}
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
@@ -102,9 +103,14 @@ def supervise(
         return Outcome(status=Status.STOPPED, steps=recorded_steps(folder), reason=f"the disk: {error}")
 
 
+def noted_outcome(noted: Mapping[str, Any]) -> Outcome:
+    """What an attempt has noted in status.json."""
+    return Outcome(**{**noted, "status": Status(noted["status"]), "events": tuple(noted["events"])})
+
+
 def _finished(run: Run, folder: Path) -> Outcome:
     """What an earlier attempt has noted, if it came to that."""
-    status = folder / "status.json"
+    status = folder / STATUS
     if not status.exists():
         _note(Outcome(status=Status.DONE, steps=run.n_steps), folder)
     noted = json.loads(status.read_text())
@@ -112,7 +118,7 @@ def _finished(run: Run, folder: Path) -> Outcome:
 
 
 def _note(outcome: Outcome, folder: Path) -> None:
-    write_json(folder / "status.json", dataclasses.asdict(outcome))
+    write_json(folder / STATUS, dataclasses.asdict(outcome))
 
 
 def _attempt(
@@ -122,7 +128,7 @@ def _attempt(
         if lock is None:
             reason = "another process is working on this run; wait for it, or end it"
             return Outcome(status=Status.FAILED, steps=recorded_steps(folder), reason=reason)
-        (folder / "status.json").unlink(missing_ok=True)
+        (folder / STATUS).unlink(missing_ok=True)
         for name in ("engine.log", "driver.log"):
             (folder / name).write_bytes(b"")
         attempt = _Attempt(run, folder, stop, advanced, waiting, environment, lock)

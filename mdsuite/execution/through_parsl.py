@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from mdsuite.engines.recording import last_step, recorded_steps
 from mdsuite.errors import InputError
 from mdsuite.execution.local import Advance, Show
 from mdsuite.execution.stop import Stop
-from mdsuite.execution.supervise import REQUESTED, STOPPED, Outcome, Status
+from mdsuite.execution.supervise import REQUESTED, STOPPED, Outcome, Status, noted_outcome
 from mdsuite.execution.worker import attempt
 from mdsuite.files import write_json
 
@@ -39,7 +39,10 @@ PAUSES = tuple(min(2.0**k, 60.0) for k in range(1, VAIN))
 """s, until a run is given again that has been had in vain: a job that comes to its end takes runs and stops them."""
 
 
-@dataclass(slots=True)
+Told = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class _Given:
     """A run that a worker has: from which step, and how often in a row one has had it in vain, or was lost with it."""
 
@@ -59,7 +62,6 @@ class ThroughParsl:
 
     configuration: Path
     record: Path
-    _told: list[str] = field(default_factory=list)
 
     def __call__(self, folders: Mapping[str, Path], stop: Stop, show: Show) -> dict[str, Outcome]:
         """As `mdsuite.execution.local.run_all`; raises InputError for what is no configuration."""
@@ -88,6 +90,7 @@ class ThroughParsl:
         pool = ParslPoolExecutor(dfk=kernel)
         outcomes: dict[str, Outcome] = {}
         at_work: dict[Future[Any], _Given] = {}
+        noted: Told | None = None
         waiting = [_Given(run, last_step(folder) or 0) for run, folder in folders.items()]
         while (at_work or waiting) and not stop.requested:
             for given in [each for each in waiting if each.due <= time.monotonic()]:
@@ -96,7 +99,9 @@ class ThroughParsl:
             if not at_work:
                 time.sleep(POLL)
             done, _ = wait(at_work, timeout=POLL, return_when=FIRST_COMPLETED)
-            self._note(kernel)
+            if (now := _to_note(kernel)) != noted:
+                self.record.parent.mkdir(parents=True, exist_ok=True)
+                write_json(self.record, noted := now)
             for future in done:
                 given = at_work.pop(future)
                 outcome = _outcome(future, folders[given.run])
@@ -110,18 +115,15 @@ class ThroughParsl:
             outcomes[given.run] = Outcome(status=Status.STOPPED, steps=steps, reason=REQUESTED)
         return outcomes
 
-    def _note(self, kernel: Any) -> None:
-        """Keep the numbers of jobs, and those of processes here, where somebody finds them who has lost this one."""
-        executors = [each for each in kernel.executors.values() if getattr(each, "provider", None) is not None]
-        told = {
-            "host": socket.gethostname(),
-            "processes": [each.interchange_proc.pid for each in executors if getattr(each, "interchange_proc", None)],
-            "jobs": {each.label: [type(each.provider).__name__, *each.blocks_to_job_id.values()] for each in executors},
-        }
-        if (text := json.dumps(told)) not in self._told:
-            self.record.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self.record, told)
-            self._told[:] = [text]
+
+def _to_note(kernel: Any) -> Told:
+    """Numbers of jobs, and those of processes here, for whoever has to end them without this process."""
+    executors = [each for each in kernel.executors.values() if getattr(each, "provider", None) is not None]
+    return {
+        "host": socket.gethostname(),
+        "processes": [each.interchange_proc.pid for each in executors if getattr(each, "interchange_proc", None)],
+        "jobs": {each.label: [type(each.provider).__name__, *each.blocks_to_job_id.values()] for each in executors},
+    }
 
 
 def end_left_behind(record: Path, end_jobs: Callable[[Sequence[str]], None]) -> list[str]:
@@ -178,19 +180,13 @@ def _outcome(future: Future[Any], folder: Path) -> Outcome:
         return Outcome(
             status=Status.STOPPED,
             steps=recorded_steps(folder),
-            reason=f"its worker was lost: {type(error).__name__}: {error}",
+            reason=f"{WORKER_LOST}: {type(error).__name__}: {error}",
         )
     noted = told["status"]
     if noted is None:
         status = Status.STOPPED if told["code"] in (STOPPED, -signal.SIGTERM, -signal.SIGKILL) else Status.FAILED
         return Outcome(status=status, steps=recorded_steps(folder), reason=f"run-one: {told['said'].strip()}")
-    return Outcome(
-        status=Status(noted["status"]),
-        steps=noted["steps"],
-        reason=noted["reason"],
-        events=tuple(noted["events"]),
-        traceback=noted["traceback"],
-    )
+    return noted_outcome(noted)
 
 
 def _again(given: _Given, folder: Path, outcome: Outcome) -> _Given | None:

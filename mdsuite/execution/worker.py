@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
@@ -12,6 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mdsuite.execution.local import VISIBLE, visible_gpus
+from mdsuite.execution.supervise import STATUS
+from mdsuite_driver.parent import end_with
+
 GPUS = "MDSUITE_GPUS"
 """Environment variable: the GPUs that the scheduler gave, set before the engine of the workers divides them anew."""
 
@@ -20,7 +23,6 @@ WORKER = "MDSUITE_WORKER"
 """Environment variable: the process whose death is the end of ``run-one``."""
 
 LONGEST = 2000  # characters of what it said
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def attempt(folder: str) -> dict[str, Any]:
@@ -36,7 +38,7 @@ def attempt(folder: str) -> dict[str, Any]:
         errors="replace",
         check=False,
     )
-    noted = Path(folder) / "status.json"
+    noted = Path(folder) / STATUS
     status = json.loads(noted.read_text()) if noted.exists() else None
     return {"code": ended.returncode, "said": ended.stdout[-LONGEST:], "status": status}
 
@@ -46,17 +48,12 @@ def gpu_of(environment: Mapping[str, str]) -> dict[str, str]:
 
     Parsl numbers GPUs from 0 in every job, whatever numbers the scheduler gave to it.
     """
-    given = [each for each in environment.get(GPUS, "").split(",") if each]
-    return {"CUDA_VISIBLE_DEVICES": given[int(environment.get(RANK, "0")) % len(given)]} if given else {}
+    given = visible_gpus({VISIBLE: environment.get(GPUS, "")})
+    return {VISIBLE: given[int(environment.get(RANK, "0")) % len(given)]} if given else {}
 
 
 def stop_with_worker() -> None:
     """Ask the kernel for a SIGTERM at the worker's death, if there is one: the run stops at its next chunk."""
     worker = os.environ.pop(WORKER, None)
-    if worker is None:
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "the kernel refused to end this process with its worker")
-    if os.getppid() != int(worker):  # it died before the kernel was asked
-        sys.exit(f"the worker {worker} has gone")
+    if worker is not None:
+        end_with("worker", int(worker), signal.SIGTERM)

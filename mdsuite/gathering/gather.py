@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from mdsuite.engines.recording import is_cleared, remove_recording, removed_steps
-from mdsuite.errors import InputError
 from mdsuite.execution.supervise import Status
 from mdsuite.gathering.kinds import JudgedKind, Key, key_of, kinds_of
 from mdsuite.gathering.record import Record, ended, record_of
 from mdsuite.gathering.store import MOST, Store
 from mdsuite.judgement.criteria import Profile, read_profile
 from mdsuite.judgement.judge import Verdict, worst
-from mdsuite.plan import Terms, read_terms, run_folder, run_ids
+from mdsuite.plan import Terms, read_terms, run_folder, runs_in
 
 TOLD_EVERY = 1000
 
@@ -125,8 +124,8 @@ def collect(output: Path, folders: Mapping[str, Path], told: Callable[[str], Non
     return n
 
 
-def summary(output: Path, profile_name: str | None) -> Summary:
-    """What the tables of a campaign say, by its own criteria or another profile."""
+def summary(output: Path, profile_name: str | None, n_planned: int) -> Summary:
+    """What the tables of a campaign of so many runs say, by its own criteria or another profile."""
     terms = read_terms(output)
     profile = read_profile(profile_name or terms.criteria)
     reasons: dict[str, list[str]] = {}
@@ -138,7 +137,6 @@ def summary(output: Path, profile_name: str | None) -> Summary:
             yield each
 
     kinds = kinds_of(noting(Store(output).records()), profile, terms)
-    n_planned = len(run_ids(output))
     whole = sum(each.n_runs for each in kinds) == n_planned
     by_model: dict[str, list[JudgedKind]] = {}
     for kind in kinds:
@@ -160,12 +158,9 @@ def gather(output: Path, profile: str | None, keep: Keep, told: Callable[[str], 
 
     Raises InputError for a folder without a campaign, and for what `collect` refuses.
     """
-    try:
-        folders = {each: run_folder(output, each) for each in run_ids(output)}
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"wanted the folder of a campaign, but {output} holds none: {error}") from error
+    folders = runs_in(output)
     told(f"{collect(output, folders, told)} runs have ended since tables were last written")
-    found = summary(output, profile)
+    found = summary(output, profile, len(folders))
     if keep is Keep.FLAGGED and not found.whole:
         told("all recordings are kept: what is flagged is known when every run has ended")
     elif keep is not Keep.ALL:
@@ -180,8 +175,7 @@ def _remove(of: Summary, keep: Keep) -> int:
         else set()
     )
     n = 0
-    for record in Store(of.output).records():
-        row = record.row
+    for row in Store(of.output).rows():
         folder = run_folder(of.output, row.id)
         if row.status == Status.DONE and key_of(row) not in flagged and not is_cleared(folder):
             remove_recording(folder, row.steps)

@@ -12,7 +12,7 @@ from typing import Any
 
 from mdsuite import __version__
 from mdsuite.errors import InputError
-from mdsuite.execution.supervise import Outcome, Status
+from mdsuite.execution.supervise import STATUS, Outcome, noted_outcome
 from mdsuite.files import write_json
 from mdsuite.measuring import measure_run
 from mdsuite.report.results import json_number
@@ -79,8 +79,12 @@ Ended = tuple[str, int, str]
 
 def ended(folder: Path) -> Ended | None:
     """Of the run in a folder; None where it has not ended."""
-    noted = _read(folder / "status.json")
-    return None if noted is None else (noted["status"], noted["steps"], __version__)
+    noted = _read(folder / STATUS)
+    return None if noted is None else _ended(noted)
+
+
+def _ended(noted: Mapping[str, Any]) -> Ended:
+    return noted["status"], noted["steps"], __version__
 
 
 def ended_of(row: Row) -> Ended:
@@ -93,13 +97,13 @@ def record_of(folder: Path) -> Record | None:
 
     Raises InputError where it was not, and its recording was removed.
     """
-    now = ended(folder)
-    if now is None:
+    noted = _read(folder / STATUS)
+    if noted is None:
         return None
     kept = _read(folder / FILE)
-    if kept is not None and kept["schema"] == SCHEMA and ended_of(row := Row(**kept["run"])) == now:
+    if kept is not None and kept["schema"] == SCHEMA and ended_of(row := Row(**kept["run"])) == _ended(noted):
         return Record(row=row, measurements=tuple(map(measurement_of, kept["measurements"])))
-    record = _measured(folder)
+    record = _measured(folder, noted_outcome(noted))
     content = {
         "schema": SCHEMA,
         "run": asdict(record.row),
@@ -137,16 +141,8 @@ def measurement_of(entry: Mapping[str, Any]) -> Measurement:
     )
 
 
-def _measured(folder: Path) -> Record:
+def _measured(folder: Path, outcome: Outcome) -> Record:
     run = read_run(folder)
-    noted = _read(folder / "status.json") or {}
-    outcome = Outcome(
-        status=Status(noted["status"]),
-        steps=noted["steps"],
-        reason=noted["reason"],
-        events=tuple(noted["events"]),
-        traceback=noted["traceback"],
-    )
     try:
         found = measure_run(run, folder, outcome)
     except UnreadableRunError as error:

@@ -1,8 +1,7 @@
 """Tables of runs in Parquet: parts that are written once, and read one at a time.
 
 A part is two files: ``measurements-<hash>.parquet`` and, written last so that it makes both count,
-``runs-<hash>.parquet``. Of several records of one run the last one counts, and one that is done before
-any that is not.
+``runs-<hash>.parquet``. Of several records of one run the last one counts, and one that is done before any that is not.
 """
 
 from __future__ import annotations
@@ -73,17 +72,25 @@ class Store:
         """How every run that is in the tables has ended."""
         return {run: told for run, (told, _, _) in self._latest().items()}
 
+    def rows(self) -> Iterator[Row]:
+        """The row of every run; no more than one part is in memory."""
+        for _, rows in self._rows():
+            yield from rows
+
     def records(self) -> Iterator[Record]:
         """The record of every run; no more than one part is in memory."""
-        latest = {run: path for run, (_, path, _) in self._latest().items()}
-        for path in self._parts():
-            rows = [each for each in _read(path).to_pylist() if latest[each["id"]] == path]
+        for path, rows in self._rows():
             measured: dict[str, list[Any]] = {}
             for each in _read(path.with_name(path.name.replace(RUNS, MEASUREMENTS, 1))).to_pylist():
                 measured.setdefault(each["id"], []).append(measurement_of(each))
-            for row in rows:
-                del row["gathered"]
-                yield Record(row=Row(**row), measurements=tuple(measured.get(row["id"], ())))
+            yield from (Record(row=row, measurements=tuple(measured.get(row.id, ()))) for row in rows)
+
+    def _rows(self) -> Iterator[tuple[Path, list[Row]]]:
+        """Of every part, those that count."""
+        latest = {run: path for run, (_, path, _) in self._latest().items()}
+        for path in self._parts():
+            found = _read(path).drop_columns(["gathered"]).to_pylist()
+            yield path, [Row(**each) for each in found if latest[each["id"]] == path]
 
     def _parts(self) -> list[Path]:
         return sorted(self.folder.glob(f"{RUNS}-*.parquet"))

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 CONFIGURATION = """
 ClusterName=lab
@@ -56,6 +58,12 @@ DEVICES = "NodeName={host} Name=gpu Type=fake File=/dev/null\nNodeName={host} Na
 def missing() -> str:
     """What this machine lacks, or "" if it has everything."""
     return ", ".join(each for each in PROGRAMS if shutil.which(each) is None)
+
+
+LACKS = missing()
+real = pytest.mark.skipif(
+    bool(LACKS), reason=f"not run: this machine has no {LACKS} (Debian: slurmctld slurmd slurm-client)"
+)
 
 
 @contextmanager

@@ -9,47 +9,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-from slurm import missing, private, said
+from campaigns import BRIEF, FLAGS, command, results, table, until
+from slurm import private, real, said
 
 from mdsuite.batch.scripts import Asked
 from mdsuite.batch.shard import Shard
 from mdsuite.batch.walltime import seconds_left
-from mdsuite.cli import main
 from mdsuite.errors import InputError
 from mdsuite.execution.local import visible_gpus
 
-FLAGS = ["--engine", "lammps", "--model", "argon-lj", "--structure", "argon", "--temperature-K", "60", "--no-check"]
 SHORT = [*FLAGS, "--replicas", "4", "--time-ps", "0.5", "--no-follow-up"]
-BRIEF = [*FLAGS, "--replicas", "2", "--time-ps", "0.1", "--no-follow-up"]
-LACKS = missing()
-real = pytest.mark.skipif(
-    bool(LACKS), reason=f"not run: this machine has no {LACKS} (Debian: slurmctld slurmd slurm-client)"
-)
-
-
-def command(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [*map(str, arguments)], catch_exceptions=False)
-
-
-def results(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "results.json").read_text()))
-
-
-def table(folder: Path) -> list[tuple[str, str, float | None]]:
-    """Measurements of every run, which must not depend on where it ran."""
-    found = results(folder)
-    return sorted(
-        (each["subject"].get("run", ""), each["name"], each["value"])
-        for each in found["measurements"]
-        if each["subject"].get("run")
-    )
 
 
 @pytest.mark.parametrize("text", ["", "3", "2/2", "-1/2", "a/b", "1/0", "1/2/3"])
@@ -255,19 +228,6 @@ def test_a_signal_that_is_passed_on_is_the_same_one(tmp_path: Path):
     (noted,) = tmp_path.glob("o/runs/*/status.json")
     told = json.loads(noted.read_text())
     assert (told["status"], told["steps"] % 1000) == ("stopped", 0)
-
-
-def until(happened: Any, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
-
-
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with private(tmp_path_factory.mktemp("slurm")) as environment:
-        yield environment
 
 
 def submitted(slurm: dict[str, str], output: Path, *flags: object) -> dict[str, str]:

@@ -13,10 +13,9 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
+from campaigns import command, results
 from processes import contents
 
-from mdsuite.cli import main
 from mdsuite.coordination import coordinating
 from mdsuite.engines.recording import recorded_steps
 from mdsuite.gathering.kinds import kinds_of
@@ -33,24 +32,16 @@ TERMS = Terms(criteria="production-nve", horizon_ps=0.0, first=(300.0, 0.5))
 LIMIT = max(each.high or 0.0 for each in read_profile("production-nve").criteria if each.measurement == "energy_drift")
 
 
-def mdsuite(*arguments: object) -> Result:
-    return CliRunner().invoke(main, list(map(str, arguments)), catch_exceptions=False)
-
-
-def results(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "results.json").read_text()))
-
-
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of three short runs, done and reported on run by run."""
     output = tmp_path_factory.mktemp("campaign") / "out"
-    assert mdsuite("run", *SHORT, "--output", output).exit_code in (0, 1, 3)
+    assert command("run", *SHORT, "--output", output).exit_code in (0, 1, 3)
     return output
 
 
 def test_the_tables_say_what_the_report_says(campaign: Path):
-    gathered = mdsuite("gather", campaign)
+    gathered = command("gather", campaign)
     in_full, by_tables = results(campaign), results(campaign / "results")
     assert by_tables["verdict"] == in_full["verdict"]
     assert (by_tables["planned"], by_tables["ended"]) == (3, 3)
@@ -73,19 +64,19 @@ def test_the_tables_say_what_the_report_says(campaign: Path):
 
 
 def test_what_is_gathered_is_not_read_again(campaign: Path, monkeypatch: pytest.MonkeyPatch):
-    mdsuite("gather", campaign)
+    command("gather", campaign)
     before = {path: path.stat().st_mtime_ns for path in (campaign / "results").glob("*-*.parquet")}
 
     def never(*_: object) -> None:
         raise AssertionError("it was measured again")
 
     monkeypatch.setattr("mdsuite.gathering.record.measure_run", never)
-    assert "0 runs have ended since" in mdsuite("gather", campaign).output
+    assert "0 runs have ended since" in command("gather", campaign).output
     assert {path: path.stat().st_mtime_ns for path in (campaign / "results").glob("*-*.parquet")} == before
 
 
 def test_duckdb_reads_them_as_the_page_says(campaign: Path, monkeypatch: pytest.MonkeyPatch):
-    mdsuite("gather", campaign)
+    command("gather", campaign)
     monkeypatch.chdir(campaign)
     page = (campaign / "results" / "report.md").read_text()
     query = page.split("```sql\n")[1].split("```")[0]
@@ -96,12 +87,12 @@ def test_duckdb_reads_them_as_the_page_says(campaign: Path, monkeypatch: pytest.
 
 def test_shares_gather_what_one_machine_does(campaign: Path, tmp_path: Path):
     output = tmp_path / "out"
-    assert mdsuite("submit", *SHORT, "--shards", 2, "--dry-run", "--output", output).exit_code == 0
+    assert command("submit", *SHORT, "--shards", 2, "--dry-run", "--output", output).exit_code == 0
     for k in range(2):
-        assert mdsuite("run-shard", output, "--shard", f"{k}/2").exit_code == 0
+        assert command("run-shard", output, "--shard", f"{k}/2").exit_code == 0
     assert len(list((output / "results").glob("runs-*.parquet"))) == 2
-    assert "0 runs have ended since" in mdsuite("gather", output).output
-    mdsuite("gather", campaign)
+    assert "0 runs have ended since" in command("gather", output).output
+    command("gather", campaign)
     ours, theirs = (
         pd.read_parquet(sorted((of / "results").glob("measurements-*.parquet"))).sort_values(["id", "name"])
         for of in (output, campaign)
@@ -111,51 +102,51 @@ def test_shares_gather_what_one_machine_does(campaign: Path, tmp_path: Path):
 
 def test_runs_that_have_not_ended_leave_it_open(tmp_path: Path):
     output = tmp_path / "out"
-    assert mdsuite("submit", *SHORT, "--shards", 3, "--dry-run", "--output", output).exit_code == 0
-    assert mdsuite("run-shard", output, "--shard", "0/3").exit_code == 0
-    gathered = mdsuite("gather", output)
+    assert command("submit", *SHORT, "--shards", 3, "--dry-run", "--output", output).exit_code == 0
+    assert command("run-shard", output, "--shard", "0/3").exit_code == 0
+    gathered = command("gather", output)
     assert gathered.exit_code == 3
     assert "2 of 3 runs have not ended" in gathered.output
     assert [each["verdict"] for each in results(output / "results")["models"]] == ["INCONCLUSIVE"]
-    assert "all recordings are kept" in mdsuite("gather", output, "--keep", "flagged").output
+    assert "all recordings are kept" in command("gather", output, "--keep", "flagged").output
     assert "2 have not been run or are not done" in (output / "results" / "report.md").read_text()
 
 
 def test_recordings_are_removed_only_where_nobody_wants_them(tmp_path: Path):
     output = tmp_path / "out"
-    mdsuite("run", *SHORT, "--output", output)
+    command("run", *SHORT, "--output", output)
     first = results(output)["verdict"]
-    mdsuite("gather", output, "--keep", "flagged")
+    command("gather", output, "--keep", "flagged")
     kept = [bool(contents(folder)) for folder in (output / "runs").iterdir()]
     assert kept == [first != "APPROVED"] * 3
-    mdsuite("gather", output, "--keep", "none")
+    command("gather", output, "--keep", "none")
     folders = list((output / "runs").iterdir())
     assert not any(contents(folder) for folder in folders)
     assert [recorded_steps(folder) for folder in folders] == [600] * 3
     assert results(output / "results")["verdict"] == first
     (folders[0] / "segments").mkdir()  # as a removal that was interrupted leaves it
     (folders[0] / "segments" / "000000.h5md").write_text("")
-    mdsuite("gather", output, "--keep", "none")
+    command("gather", output, "--keep", "none")
     assert not (folders[0] / "segments").exists()
     (folders[1] / "segments").mkdir()
     (folders[1] / "segments" / "000000.h5md").write_text("")
-    again = mdsuite("run", *SHORT, "--output", output)  # nothing is integrated, and it says where the results are
+    again = command("run", *SHORT, "--output", output)  # nothing is integrated, and it says where the results are
     assert again.exit_code == 2
     assert "mdsuite gather" in again.output
     longer = [*SHORT, "--time-ps", "3.2"]
-    assert mdsuite("run", *longer, "--output", output).exit_code in (0, 1, 3)
+    assert command("run", *longer, "--output", output).exit_code in (0, 1, 3)
     assert [recorded_steps(folder) for folder in folders] == [800] * 3
 
 
 def test_recordings_are_not_removed_under_somebody_at_work(campaign: Path):
     with coordinating(campaign, "mdsuite run-shard 0/2", share=True):
-        assert mdsuite("gather", campaign).exit_code in (0, 1, 3)
-        refused = mdsuite("gather", campaign, "--keep", "none")
+        assert command("gather", campaign).exit_code in (0, 1, 3)
+        refused = command("gather", campaign, "--keep", "none")
     assert (refused.exit_code, "run-shard 0/2" in refused.output) == (2, True)
 
 
 def test_a_folder_without_a_campaign_is_refused(tmp_path: Path):
-    refused = mdsuite("gather", tmp_path)
+    refused = command("gather", tmp_path)
     assert refused.exit_code == 2
     assert "wanted the folder of a campaign" in refused.output
 
@@ -229,7 +220,7 @@ def test_what_is_wrong_with_one_is_not_lost_among_others(records: list[Record], 
     assert (found, why in unmet) == (verdict, True), unmet
 
 
-def test_a_verdict_that_does_not_hold_at_another_timestep_is_not_lost_among_kinds(tmp_path: Path):
+def test_a_verdict_that_does_not_hold_at_another_timestep_is_not_lost_among_kinds():
     good = [record(k, 1e-3 * LIMIT * (1 + 0.1 * k)) for k in range(4)]
     bad = [record(k, 3.0 * LIMIT * (1 + 0.01 * k), id=f"b{k}", timestep_fs=4.0) for k in range(4)]
     kinds = kinds_of(
@@ -265,6 +256,6 @@ def test_a_damaged_table_is_named(campaign: Path, tmp_path: Path):
     Store(tmp_path).folder.mkdir()
     (tmp_path / "results" / "runs-0.parquet").write_bytes(b"PAR1 but no more")
     (tmp_path / "campaign.json").write_text((campaign / "campaign.json").read_text())
-    refused = mdsuite("gather", tmp_path)
+    refused = command("gather", tmp_path)
     assert (refused.exit_code, output.exists()) == (2, False)
     assert "runs-0.parquet is damaged" in refused.output

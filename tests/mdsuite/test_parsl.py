@@ -9,45 +9,22 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from click.testing import CliRunner, Result
+from campaigns import BRIEF, FLAGS, command, table, until
 from processes import contents
-from slurm import missing, private, said
+from slurm import real, said
 
-from mdsuite.cli import main
 from mdsuite.execution.stop import Stop
 from mdsuite.execution.through_parsl import VAIN, ThroughParsl
 from mdsuite.execution.worker import gpu_of
 from mdsuite_driver.bundled import inputs_folder
 
-FLAGS = ["--engine", "lammps", "--model", "argon-lj", "--structure", "argon", "--temperature-K", "60", "--no-check"]
-BRIEF = [*FLAGS, "--replicas", "2", "--time-ps", "0.1", "--no-follow-up"]
 LONG = [*FLAGS, "--replicas", "2", "--time-ps", "10", "--no-follow-up"]
-LACKS = missing()
-real = pytest.mark.skipif(
-    bool(LACKS), reason=f"not run: this machine has no {LACKS} (Debian: slurmctld slurmd slurm-client)"
-)
-
-
-def command(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [*map(str, arguments)], catch_exceptions=False)
-
-
-def table(folder: Path) -> list[tuple[str, str, float | None]]:
-    """Measurements of every run, which must not depend on where it ran."""
-    found = json.loads((folder / "results.json").read_text())
-    return sorted(
-        (each["subject"].get("run", ""), each["name"], each["value"])
-        for each in found["measurements"]
-        if each["subject"].get("run")
-    )
 
 
 def begun(folder: Path, configuration: Path, *flags: object, environment: dict[str, str] | None = None) -> Any:
@@ -154,13 +131,6 @@ def test_runs_are_given_again_as_long_as_they_come_further(
     assert sorted(shown) == ["a", "b"]
 
 
-def until(happened: Any, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.2)
-
-
 @pytest.mark.slow
 def test_what_a_killed_coordinator_leaves_is_ended_by_cancel(tmp_path: Path):
     endless = [*FLAGS, "--replicas", "2", "--time-ps", "500", "--no-follow-up"]
@@ -203,12 +173,6 @@ config = Config(
     strategy_period=1,
 )
 """
-
-
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with private(tmp_path_factory.mktemp("slurm")) as environment:
-        yield environment
 
 
 @real
