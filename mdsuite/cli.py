@@ -124,7 +124,7 @@ OF_CAMPAIGN = [
 @DEADLINE
 @click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-out"), help="Folder for everything.")
 @click.option("--jobs", type=click.IntRange(1), help="Trajectories at a time.  [default: one for each CPU]")
-@click.option("--executor", metavar="E", help="parsl:CONFIG.py, for many machines.  [default: this one]")
+@click.option("--executor", metavar="E", help="slurm?partition=P&jobs=N, or parsl:CONFIG.py.  [default: this machine]")
 def run(
     campaign: Path | None, output: Path, jobs: int | None, deadline: float | None, executor: str | None, **flags: Any
 ) -> None:
@@ -627,12 +627,12 @@ def _compare(models: tuple[str, str], output: Path, jobs: int, stop: Stop, flags
         from rich.console import Console  # noqa: PLC0415
 
         from mdsuite.conduct import Conductor  # noqa: PLC0415
-        from mdsuite.execution.local import OnThisMachine  # noqa: PLC0415
+        from mdsuite.execution.local import on_this_machine  # noqa: PLC0415
         from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
 
-        conductor = Conductor(Console(), read_profile(campaign.criteria), OnThisMachine(jobs), stop)
-        with coordinating(output / FOLDER, "mdsuite compare") as unseen:
+        with coordinating(output / FOLDER, "mdsuite compare") as unseen, on_this_machine(jobs) as execute:
             _warn(unseen)
+            conductor = Conductor(Console(), read_profile(campaign.criteria), execute, stop)
             return dynamics(campaign, output, conductor.assessed)
 
     asked = trajectories if campaign else None
@@ -830,11 +830,10 @@ def _run(
     from mdsuite.progress import print_agreements, print_summary  # noqa: PLC0415
     from mdsuite.report.write import AGREE, RUN, write_report  # noqa: PLC0415
 
-    execute = _executor(executor, output, jobs or _n_cpus() // campaign.threads or 1)
-    conductor = Conductor(console, profile, execute, stop, agreement)
-    with coordinating(output, f"mdsuite {'agree' if agreement else 'run'}") as unseen:
+    executing = _executor(executor, output, jobs or _n_cpus() // campaign.threads or 1)
+    with coordinating(output, f"mdsuite {'agree' if agreement else 'run'}") as unseen, executing as execute:
         _warn(unseen)
-        assessment = conductor.assessed(campaign, output)
+        assessment = Conductor(console, profile, execute, stop, agreement).assessed(campaign, output)
         if assessment is None:
             return STOPPED
         with console.status("writing"):
@@ -937,18 +936,15 @@ def _gather(campaign: Path, profile: str | None, keep: str) -> int:
     return exit_code(found.verdict)
 
 
-def _executor(told: str | None, output: Path, jobs: int) -> Execute:
+def _executor(told: str | None, output: Path, jobs: int) -> contextlib.AbstractContextManager[Execute]:
     """Who integrates; raises InputError for what is no executor."""
     from mdsuite.batch.scripts import FOLDER  # noqa: PLC0415
-    from mdsuite.execution.local import OnThisMachine  # noqa: PLC0415
-    from mdsuite.execution.through_parsl import PREFIX, RECORD, ThroughParsl  # noqa: PLC0415
+    from mdsuite.execution.local import on_this_machine  # noqa: PLC0415
+    from mdsuite.execution.through_parsl import RECORD, ThroughParsl  # noqa: PLC0415
 
     if told is None:
-        return OnThisMachine(jobs)
-    file = Path(told.removeprefix(PREFIX))
-    if not told.startswith(PREFIX) or not file.is_file():
-        raise InputError(f"wanted an executor as parsl:CONFIG.py with a file that is there, got {told!r}")
-    return ThroughParsl(file, output / FOLDER / RECORD)
+        return on_this_machine(jobs)
+    return contextlib.nullcontext(ThroughParsl.read(told, output / FOLDER / RECORD))
 
 
 def _warn(told: str) -> None:

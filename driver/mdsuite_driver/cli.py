@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import sys
 
 import click
@@ -10,6 +11,7 @@ import click
 from mdsuite_driver.client import serve
 from mdsuite_driver.dialect import Species
 from mdsuite_driver.models.protocol import Model, ModelError
+from mdsuite_driver.orders import serve_in_turn
 from mdsuite_driver.parent import die_with_supervisor
 from mdsuite_driver.soundness import UnsoundError
 from mdsuite_driver.stream import connect
@@ -30,6 +32,9 @@ UNSOUND = 3
 @click.option("--idle-s", type=float, help="Exit when the server is silent for so long, s.  [default: never]")
 @click.option("--double", is_flag=True, help="Compute in float64, whatever the model computes in by itself.")
 @click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
+@click.option(
+    "--orders-fd", type=click.IntRange(3), hidden=True, help="Socket on which a supervisor says where to serve."
+)
 def main(
     model: str,
     unix: str | None,
@@ -41,6 +46,7 @@ def main(
     idle_s: float | None,
     double: bool,
     trust: bool,
+    orders_fd: int | None,
 ) -> None:
     """Serve a model to an i-PI server until it says EXIT or closes.
 
@@ -51,18 +57,22 @@ def main(
         mdsuite-driver --model painn-ultra-tiny --unix water --structure start.xyz
     """
     die_with_supervisor()
-    address = _address(unix, host, port)
+    address = None if orders_fd is not None else _address(unix, host, port)
     try:
         served = _model(model, threads=threads, double=double, trust=trust)
-        stream = connect(address, patience=patience_s)
-        with contextlib.closing(stream):
+        if address is None:
+            with socket.socket(fileno=orders_fd) as channel:
+                serve_in_turn(channel, served, patience=patience_s)
+            return
+        with contextlib.closing(connect(address, patience=patience_s)) as stream:
+            click.echo(f"serving {served.card}")
             n_evaluations = serve(stream, served, _species(structure), idle=idle_s)
+        click.echo(f"served {n_evaluations} evaluations")
     except KeyboardInterrupt:
         sys.exit(130)
     except UnsoundError as error:
         click.echo(str(error), err=True)
         sys.exit(UNSOUND)
-    click.echo(f"served {n_evaluations} evaluations")
 
 
 def _address(unix: str | None, host: str | None, port: int | None) -> str | tuple[str, int]:
@@ -83,7 +93,6 @@ def _model(source: str, *, threads: int, double: bool, trust: bool) -> Model:
         raise click.UsageError(str(error)) from error
     if "torch" in sys.modules:  # not every model is of PyTorch, and importing it takes seconds
         sys.modules["torch"].set_num_threads(threads)
-    click.echo(f"serving {model.card}")
     return model
 
 

@@ -16,15 +16,23 @@ from mdsuite_driver.wire import WireError
 MESSAGE = 60.0  # s, for a message that has begun
 
 
-def serve(stream: Stream, model: Model, species: Species | None = None, *, idle: float | None = None) -> int:
+def serve(
+    stream: Stream,
+    model: Model,
+    species: Species | None = None,
+    *,
+    idle: float | None = None,
+    token: str | None = None,
+) -> int:
     """Answer one server until it sends EXIT or closes between two messages; returns the number of evaluations.
 
-    `species` is used until the server's INIT names others; `idle` (s) bounds the wait for its next message. Raises
+    `species` is used until the server's INIT names others; `idle` (s) bounds the wait for its next message; `token`
+    is what an mdsuite server wants proven, by default that of the environment, which forgets it. Raises
     WireError for anything that is not the protocol, PeerClosedError for an end inside a message, TimeoutError for a
     message that does not end or, with `idle`, does not begin, UnsoundError for what must not be integrated, and what
     the model raises: an mdsuite server is told why before.
     """
-    conversation = _Conversation(stream, model, species)
+    conversation = _Conversation(stream, model, species, token or os.environ.pop(dialect.TOKEN, None))
     while (word := _next(stream, idle)) not in (None, wire.EXIT):
         conversation.answer(str(word))
     return conversation.n_evaluations
@@ -47,14 +55,14 @@ def _next(stream: Stream, idle: float | None) -> str | None:
 class _Conversation:
     """The state that the protocol asks of a client: NEEDINIT, READY or HAVEDATA."""
 
-    def __init__(self, stream: Stream, model: Model, species: Species | None) -> None:
+    def __init__(self, stream: Stream, model: Model, species: Species | None, token: str | None) -> None:
         self._stream = stream
         self._model = model
         self._species = species
         self._announcement: dialect.Announcement | None = None
         self._initialised = False
         self._pending: tuple[bytes, BaseException | None] | None = None
-        self._token = os.environ.pop(dialect.TOKEN, None)  # nothing that the model starts shall know it
+        self._token = token
         self.n_evaluations = 0
         self._answers: dict[str, Callable[[], None]] = {
             wire.STATUS: self._status,

@@ -10,6 +10,7 @@ from mdsuite.execution.local import Show, run_all
 from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import Outcome
 from mdsuite.plan import runs_in
+from mdsuite.run import read_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +39,6 @@ class Shard:
 def carry_out(shard: Shard, campaign: Path, jobs: int, stop: Stop, show: Show) -> dict[str, Outcome]:
     """The outcome of every run of a shard; runs that are done are left as they are."""
     with stop.listening():
-        return run_all(shard.runs(campaign), jobs, stop, show)
+        runs = shard.runs(campaign)
+        by_model = sorted(runs, key=lambda run_id: read_run(runs[run_id]).model_sha256)  # drivers go from run to run
+        return run_all({run_id: runs[run_id] for run_id in by_model}, jobs, stop, show)

@@ -30,9 +30,8 @@ class Child:
         environment: Mapping[str, str] | None = None,
         descriptors: tuple[int, ...] = (),
     ) -> None:
-        self._log = log
+        self.said_in(log)
         with log.open("ab") as output:
-            self._begin = output.tell()
             self._process = subprocess.Popen(
                 # -P: nothing is imported from where the user happens to be
                 [sys.executable, "-P", "-m", *module],
@@ -50,6 +49,10 @@ class Child:
                 start_new_session=True,
             )
 
+    def said_in(self, log: Path) -> None:
+        """What it has to say from now on is at the end of this file."""
+        self._log, self._begin = log, log.stat().st_size if log.exists() else 0
+
     @property
     def ended(self) -> int | None:
         """The exit code, or minus the signal, once it has ended; None while it runs."""
@@ -60,6 +63,11 @@ class Child:
                 return None
             return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
         return self._process.returncode
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
 
     @property
     def peak_memory(self) -> float:

@@ -51,7 +51,7 @@ class Door:
 
     def __init__(self, coupling: Coupling) -> None:
         self._foreign = coupling.accept_foreign
-        self._token = secrets.token_hex(32)
+        self.token = secrets.token_hex(32)
         self._visitors: list[_Visitor] = []
         self._folder: _PrivateFolder | None = None
         if coupling.transport == "tcp":
@@ -64,15 +64,21 @@ class Door:
     @property
     def environment(self) -> dict[str, str]:
         """What a driver must find in its environment."""
-        return {dialect.TOKEN: self._token}
+        return {dialect.TOKEN: self.token}
+
+    @property
+    def where(self) -> str | tuple[str, int]:
+        """The path of the socket, or its host and port."""
+        if self._folder is not None:
+            return str(self._folder.path / NAME)
+        host, port = self._listener.getsockname()
+        return host, port
 
     @property
     def flags(self) -> list[str]:
         """What tells ``mdsuite-driver`` where the door is."""
-        if self._folder is not None:
-            return ["--unix", str(self._folder.path / NAME)]
-        host, port = self._listener.getsockname()
-        return ["--host", host, "--port", str(port)]
+        where = self.where
+        return ["--unix", where] if isinstance(where, str) else ["--host", where[0], "--port", str(where[1])]
 
     @property
     def address(self) -> str:
@@ -128,7 +134,7 @@ class Door:
 
     def _listen_to(self, visitor: _Visitor) -> bool:
         """Whether a visitor has proven itself; one that never will is sent away."""
-        wanted = wire.encode_proof(dialect.proof(self._token, visitor.nonce))
+        wanted = wire.encode_proof(dialect.proof(self.token, visitor.nonce))
         try:
             said = visitor.connection.recv(len(wanted) + 1)
         except BlockingIOError:

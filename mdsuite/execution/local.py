@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from mdsuite.engines.recording import recorded_steps
+from mdsuite.execution.drivers import Drivers
 from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import REQUESTED, Outcome, Status, supervise
 
@@ -35,30 +37,33 @@ Execute = Callable[[Mapping[str, Path], Stop, Show], dict[str, Outcome]]
 """Whoever brings runs to their ends, given their folders by their ids: the outcome of each."""
 
 
-@dataclass(frozen=True, slots=True)
-class OnThisMachine:
-    """Several runs at a time, in threads that supervise processes."""
-
-    jobs: int
-
-    def __call__(self, folders: Mapping[str, Path], stop: Stop, show: Show) -> dict[str, Outcome]:
-        """As `run_all`."""
-        return run_all(folders, self.jobs, stop, show)
+@contextmanager
+def on_this_machine(jobs: int) -> Iterator[Execute]:
+    """As `run_all`, with drivers that are kept from one call to the next."""
+    with Drivers(keep=jobs) as drivers:
+        yield partial(_run_all, jobs=jobs, drivers=drivers)
 
 
 def run_all(folders: Mapping[str, Path], jobs: int, stop: Stop, show: Show) -> dict[str, Outcome]:
     """The outcome of every run, by its id; a run that fails does not keep the others from running.
 
     `show` is told of progress and of every end, from several threads. When a stop is requested, running runs are
-    stopped and others not begun. GPUs are divided: each run sees one of them, for as long as it lasts.
+    stopped and others not begun. GPUs are divided: each run sees one of them, for as long as it lasts. Drivers go from
+    one run of their model to the next.
     """
+    with on_this_machine(jobs) as execute:
+        return execute(folders, stop, show)
+
+
+def _run_all(folders: Mapping[str, Path], stop: Stop, show: Show, *, jobs: int, drivers: Drivers) -> dict[str, Outcome]:
     gpus: SimpleQueue[str] = SimpleQueue()
     for gpu in islice(cycle(visible_gpus()), jobs):
         gpus.put(gpu)
     outcomes: dict[str, Outcome] = {}
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         futures = {
-            pool.submit(_attempt, run_id, folder, stop, show, gpus): run_id for run_id, folder in folders.items()
+            pool.submit(_attempt, run_id, folder, stop, show, gpus, drivers): run_id
+            for run_id, folder in folders.items()
         }
         for future in as_completed(futures):
             run_id, outcome = futures[future], future.result()
@@ -89,7 +94,7 @@ def _one_of(gpus: SimpleQueue[str]) -> Iterator[dict[str, str]]:
         gpus.put(gpu)
 
 
-def _attempt(run_id: str, folder: Path, stop: Stop, show: Show, gpus: SimpleQueue[str]) -> Outcome:
+def _attempt(run_id: str, folder: Path, stop: Stop, show: Show, gpus: SimpleQueue[str], drivers: Drivers) -> Outcome:
     if stop.requested:
         return Outcome(status=Status.STOPPED, steps=recorded_steps(folder), reason=REQUESTED)
 
@@ -101,6 +106,6 @@ def _attempt(run_id: str, folder: Path, stop: Stop, show: Show, gpus: SimpleQueu
 
     try:
         with _one_of(gpus) as environment:
-            return supervise(folder, stop, advanced, waiting, environment)
+            return supervise(folder, stop, advanced, waiting, environment, drivers)
     except Exception as error:
         return Outcome(status=Status.FAILED, steps=0, reason=f"{type(error).__name__}: {error}")

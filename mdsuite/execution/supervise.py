@@ -25,6 +25,7 @@ from mdsuite.engines.library import library_environment
 from mdsuite.engines.recording import last_step, recorded_steps, removed_steps
 from mdsuite.execution.child import Child
 from mdsuite.execution.door import Door, DoorError
+from mdsuite.execution.drivers import FOLLOW, Driver, Drivers, Service
 from mdsuite.execution.stop import Stop
 from mdsuite.files import write_json
 from mdsuite.run import Run, read_run
@@ -32,7 +33,6 @@ from mdsuite_driver.soundness import HugeForceError, NotFiniteError
 
 TICK = 0.02  # s, while somebody may knock
 WATCH = 0.2  # s, otherwise
-FOLLOW = 2.0  # s, for one process to follow the other into its end
 STOPPED = 75  # the exit code of an engine that ended at a chunk
 GRACE = 3.0  # s, for the next chunk to come after a stop was asked for
 SILENCE = 120.0  # s, that an engine may be silent beyond the time of one evaluation
@@ -84,11 +84,12 @@ def supervise(
     advanced: Advanced = _nobody,
     waiting: Waiting = _nobody,
     environment: Mapping[str, str] = MappingProxyType({}),
+    drivers: Drivers | None = None,
 ) -> Outcome:
     """Bring the run in a folder to its end, or to a stop; does nothing for a finished run.
 
     `advanced` is told of steps and steps per second, `waiting` of the address where a foreign driver is waited for;
-    `environment` is added to that of engine and driver.
+    `environment` is added to that of engine and driver. The driver is one of `drivers`, or ends with the run.
     What happens to the processes, their sockets and the disk is in the outcome; raises FileNotFoundError if there is
     no run.
     """
@@ -96,7 +97,8 @@ def supervise(
     try:
         if run.n_steps in (last_step(folder), removed_steps(folder)):
             return _finished(run, folder)
-        return _attempt(run, folder, stop or Stop(), advanced, waiting, environment)
+        with contextlib.nullcontext(drivers) if drivers is not None else Drivers(keep=0) as at_hand:
+            return _attempt(run, folder, stop or Stop(), advanced, waiting, environment, at_hand)
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
@@ -122,7 +124,13 @@ def _note(outcome: Outcome, folder: Path) -> None:
 
 
 def _attempt(
-    run: Run, folder: Path, stop: Stop, advanced: Advanced, waiting: Waiting, environment: Mapping[str, str]
+    run: Run,
+    folder: Path,
+    stop: Stop,
+    advanced: Advanced,
+    waiting: Waiting,
+    environment: Mapping[str, str],
+    drivers: Drivers,
 ) -> Outcome:
     with _held(folder) as lock:
         if lock is None:
@@ -131,7 +139,7 @@ def _attempt(
         (folder / STATUS).unlink(missing_ok=True)
         for name in ("engine.log", "driver.log"):
             (folder / name).write_bytes(b"")
-        attempt = _Attempt(run, folder, stop, advanced, waiting, environment, lock)
+        attempt = _Attempt(run, folder, stop, advanced, waiting, environment, drivers, lock)
         try:
             outcome = attempt.carry_out()
         finally:
@@ -175,6 +183,7 @@ class _Attempt:
         advanced: Advanced,
         waiting: Waiting,
         environment: Mapping[str, str],
+        drivers: Drivers,
         lock: int,
     ) -> None:
         self._run = run
@@ -182,7 +191,8 @@ class _Attempt:
         self._stop = stop
         self._advanced = advanced
         self._waiting = waiting
-        self._environment = environment
+        self._service = Service.of(run, environment)
+        self._drivers = drivers
         self._events: list[str] = []
         self._failure: Failure | None = None
         self._step, self._began = last_step(folder) or 0, time.monotonic()
@@ -191,7 +201,7 @@ class _Attempt:
         self._asked: float | None = None
         self._fresh = True
         self._door: Door | None = None
-        self._driver: Child | None = None
+        self._driver: Driver | None = None
         ours, theirs = link.pair()
         self._link = link.Link(ours)
         with theirs:
@@ -228,11 +238,9 @@ class _Attempt:
         """Leave no process and no socket."""
         self._link.close()
         self._close_door()
-        if self._driver is not None and self._engine.ended in (0, STOPPED):
-            self._driver.wait(FOLLOW)  # it was told to exit
-        for child in (self._engine, self._driver):
-            if child is not None:
-                child.kill()
+        if self._driver is not None:
+            self._drivers.put_away(self._driver, whole=self._engine.ended in (0, STOPPED))
+        self._engine.kill()
 
     @property
     def _silence(self) -> float:
@@ -282,14 +290,9 @@ class _Attempt:
         if coupling.accept_foreign:
             self._waiting(self._door.address)
         else:
-            command = ["mdsuite_driver.cli", "--model", self._run.model, "--threads", str(self._run.threads)]
-            command += ["--trust"] if self._run.trust else []
-            self._driver = Child(
-                [*command, *self._door.flags],
-                self._folder / "driver.log",
-                threads=self._run.threads,
-                environment={**self._environment, **self._door.environment},
-            )
+            find = self._drivers.take if self._driver is None else self._drivers.start
+            self._driver = find(self._service, self._driver_log)
+            self._driver.send_to(self._door, self._driver_log)
 
     def _attend(self) -> None:
         """Let the driver in, or see that none will come."""
@@ -305,11 +308,21 @@ class _Attempt:
         driver, start_s = self._driver, self._run.coupling.start_s
         if driver is None:
             return
-        if driver.ended is not None:
-            self._driver_ended_outside(driver)
-        elif time.monotonic() - self._opened > start_s:
+        ended, late = driver.process.ended is not None, time.monotonic() - self._opened > start_s
+        if (ended or late) and driver.has_served:  # what it has served may have spoilt it, so that this says nothing
             driver.kill()
-            self._refuse(f"the driver did not connect within {start_s:g} s; {driver.last_lines()}")
+            self._driver = self._drivers.start(self._service, self._driver_log)
+            self._driver.send_to(self._door, self._driver_log)
+            self._opened = time.monotonic()
+        elif ended:
+            self._driver_ended_outside(driver.process)
+        elif late:
+            driver.kill()
+            self._refuse(f"the driver did not connect within {start_s:g} s; {driver.process.last_lines()}")
+
+    @property
+    def _driver_log(self) -> Path:
+        return self._folder / "driver.log"
 
     def _driver_ended_outside(self, driver: Child) -> None:
         if driver.ended is not None and driver.ended < 0:  # by a signal, which says nothing of the next one
@@ -331,13 +344,13 @@ class _Attempt:
     def _became_of_driver(self, reason: str) -> str:
         if self._driver is None:
             return f"the driver was lost: {reason}"
-        gone = self._driver.wait(0.0 if "TimeoutError" in reason else FOLLOW)
-        what = f"the driver ended with {self._driver.how}" if gone else f"the driver was ended: {reason}"
+        gone = self._driver.process.wait(0.0 if "TimeoutError" in reason else FOLLOW)
+        what = f"the driver ended with {self._driver.process.how}" if gone else f"the driver was ended: {reason}"
         self._driver.kill()
         return what
 
     def _said_by_driver(self) -> str:
-        return f"; {self._driver.last_lines()}" if self._driver is not None else ""
+        return f"; {self._driver.process.last_lines()}" if self._driver is not None else ""
 
     def _refuse(self, reason: str) -> None:
         self._close_door()
@@ -389,7 +402,7 @@ class _Attempt:
             return f"; {self._engine.last_lines()}"
         if cause == DRIVER or self._driver is None:  # the reason has them already
             return ""
-        self._driver.wait(FOLLOW)
+        self._driver.process.wait(FOLLOW)
         return self._said_by_driver()
 
     def _ended(self, status: Status, reason: str, traceback: str = "") -> Outcome:

@@ -6,6 +6,7 @@ its job came to its end, is given to another, which goes on from the last whole 
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import runpy
@@ -16,9 +17,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from mdsuite.engines.recording import last_step, recorded_steps
 from mdsuite.errors import InputError
@@ -27,8 +29,9 @@ from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import REQUESTED, STOPPED, Outcome, Status, noted_outcome
 from mdsuite.execution.worker import attempt
 from mdsuite.files import write_json
+from mdsuite_driver.bundled import inputs_folder
 
-PREFIX = "parsl:"
+PREFIX, SLURM = "parsl:", "slurm"
 RECORD = "parsl.json"
 WORKER_LOST = "its worker was lost"
 POLL = 2.0  # s
@@ -55,13 +58,27 @@ class _Given:
 
 @dataclass(frozen=True, slots=True)
 class ThroughParsl:
-    """Carries out runs by the workers of a Parsl configuration: a Python file that defines `config`.
+    """Carries out runs by the workers of a Parsl configuration.
 
+    configuration : a Python file that defines it as `config`, or a function `configured` that returns it
+    values : given to that function by their names
     record : a file that names the jobs for as long as there are any, so that they can be ended without this process
     """
 
     configuration: Path
     record: Path
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, told: str, record: Path) -> ThroughParsl:
+        """From ``parsl:CONFIG.py``, or ``slurm?key=value&…`` of the bundled one; InputError for neither."""
+        name, _, query = told.partition("?")
+        file = inputs_folder() / "executors" / "slurm.py" if name == SLURM else Path(told.removeprefix(PREFIX))
+        if name != SLURM and not (told.startswith(PREFIX) and file.is_file()):
+            raise InputError(
+                f"wanted an executor as parsl:CONFIG.py with a file that is there, or slurm?partition=…, got {told!r}"
+            )
+        return cls(file, record, dict(parse_qsl(query)) if name == SLURM else {})
 
     def __call__(self, folders: Mapping[str, Path], stop: Stop, show: Show) -> dict[str, Outcome]:
         """As `mdsuite.execution.local.run_all`; raises InputError for what is no configuration."""
@@ -76,7 +93,7 @@ class ThroughParsl:
             raise InputError(f"wanted Parsl ({error}); install it: pip install 'mdsuite[parsl]'") from error
         # Parsl begins programs of its own by their names, which are beside this Python, whether or not they are known
         os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-        kernel = parsl.load(_configuration(self.configuration))
+        kernel = parsl.load(_configuration(self.configuration, self.values))
         try:
             yield kernel
         finally:
@@ -162,14 +179,27 @@ def _ended(processes: Iterable[int | str], host: str) -> list[str]:
     return found
 
 
-def _configuration(file: Path) -> Any:
+def _configuration(file: Path, values: Mapping[str, str]) -> Any:
     try:
-        config = runpy.run_path(str(file)).get("config")
+        found = runpy.run_path(str(file))
+        make = found.get("configured")
+        config = found.get("config") if make is None else _configured(make, values)
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(f"{file} is no configuration of Parsl: {type(error).__name__}: {error}") from error
     if type(config).__name__ != "Config":
-        raise InputError(f"wanted a parsl.Config called config in {file}, got {type(config).__name__}")
+        wanted = f"wanted a parsl.Config called config, or from a function configured, in {file}"
+        raise InputError(f"{wanted}, got {type(config).__name__}")
     return config
+
+
+def _configured(make: Callable[..., Any], values: Mapping[str, str]) -> Any:
+    """With values as the defaults of a function are; raises InputError for a name that it does not have."""
+    known = inspect.signature(make).parameters
+    if unknown := sorted(values.keys() - known.keys()):
+        raise InputError(f"wanted settings among {', '.join(known)}, got {', '.join(unknown)}")
+    return make(**{name: type(known[name].default)(value) for name, value in values.items()})
 
 
 def _outcome(future: Future[Any], folder: Path) -> Outcome:

@@ -65,7 +65,7 @@ def test_a_worker_takes_a_gpu_that_the_scheduler_gave(given: str, rank: str, gpu
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("config = 3", "wanted a parsl.Config called config"),
+        ("config = 3", "wanted a parsl.Config called config, or from a function"),
         ("import nowhere", "ModuleNotFoundError"),
         (None, "parsl:"),
     ],
@@ -76,6 +76,20 @@ def test_what_is_no_configuration_is_refused(tmp_path: Path, content: str | None
         file.write_text(content)
     refused = command("run", *BRIEF, "--executor", f"parsl:{file}", "--output", tmp_path / "o")
     assert (refused.exit_code, told in refused.output) == (2, True), refused.output
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        ("slurm?partition=main&job=3", "wanted settings among partition, account, qos, walltime"),
+        ("slurm?jobs=many", "is no configuration of Parsl: ValueError"),
+        ("slurm?walltime=2h", "is no configuration of Parsl: ValueError"),
+        ("sge", "wanted an executor as parsl:CONFIG.py"),
+    ],
+)
+def test_what_slurm_is_not_asked_for_is_refused(tmp_path: Path, told: str, wanted: str):
+    refused = command("run", *BRIEF, "--executor", told, "--output", tmp_path / "o")
+    assert (refused.exit_code, wanted in refused.output) == (2, True), refused.output
 
 
 class Workers:
@@ -173,6 +187,17 @@ config = Config(
     strategy_period=1,
 )
 """
+
+
+@real
+@pytest.mark.slow
+def test_slurm_needs_no_configuration(slurm: dict[str, str], tmp_path: Path):
+    told = "slurm?partition=main&walltime=00:02:00&workers=2&cores=2&jobs=1&address=127.0.0.1"
+    asked = [sys.executable, "-m", "mdsuite", "run", *BRIEF, "--executor", told, "--output", str(tmp_path / "there")]
+    ended = subprocess.run(asked, env=slurm, capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False)
+    assert ended.returncode in (0, 1, 3), ended.stdout + ended.stderr
+    command("run", *BRIEF, "--output", tmp_path / "here")
+    assert table(tmp_path / "there") == table(tmp_path / "here")
 
 
 @real
