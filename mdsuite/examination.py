@@ -20,7 +20,7 @@ from mdsuite.run import ANY_ANSWER
 from mdsuite.structures import configuration, question
 from mdsuite_analysis.measurement import NOT_RUN, Measurement, about
 from mdsuite_analysis.potential import Configuration
-from mdsuite_analysis.statics.every import CHECKS, Check
+from mdsuite_analysis.statics.every import AT_EDGE, CHECKS, Check
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import ModelCard
 
@@ -121,8 +121,8 @@ def _asked_of(judged: Judged) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 
 ALL = tuple(each.name for each in CHECKS)
-GATES = ("precision", "repetition", "gradient", "symmetry", "locality")
-"""Checks of a few seconds, before every run; those of the cut-off and of the curl take most of a minute."""
+GATES = ("precision", "repetition", "gradient", "symmetry", "locality", AT_EDGE.name)
+"""Checks of a few seconds, before every run; the others take most of a minute."""
 
 
 def examine(
@@ -179,7 +179,7 @@ class _Examiner:
         criteria = [each for each in profile.criteria if each.declared in ("", self._subject.card.dtype)]
         measured: list[Measurement] = []
         unrepeated: list[Measurement] = []
-        for check in (each for each in CHECKS if each.name in self._names):
+        for check in (each for each in (*CHECKS, AT_EDGE) if each.name in self._names):
             first = self._measured(check)
             measured += first
             if _failed(first, criteria):

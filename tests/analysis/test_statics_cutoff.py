@@ -19,7 +19,7 @@ from pair_potentials import (
     truncated,
 )
 
-from mdsuite_analysis.statics.cutoff import crossings, crowded, cutoff_in_company, cutoff_in_vacuum
+from mdsuite_analysis.statics.cutoff import crossings, crowded, cutoff_at_edge, cutoff_in_company, cutoff_in_vacuum
 from mdsuite_analysis.statics.path import straight
 
 ENERGY = FORCE = 1e-4
@@ -46,6 +46,26 @@ def tiny_step(r):
 def test_a_smooth_potential_has_no_steps_where_no_cutoff_is_declared():
     every = [*cutoff_in_vacuum(pairwise(), cluster(), None), *cutoff_in_company(pairwise(), crystal(), None)]
     assert max(each.ci[1] for each in every if each.name in JUMPS) < ENERGY / 10
+
+
+@pytest.mark.parametrize("cutoff", [CUTOFF, None])
+@pytest.mark.parametrize(
+    ("curve", "steps"), [(truncated, "cutoff_energy_jump"), (shifted, "cutoff_force_jump"), (switched, "")]
+)
+def test_before_a_run_the_cutoff_of_every_pair_is_looked_at(curve, steps, cutoff):
+    asked = []
+
+    def potential(configuration):
+        asked.append(configuration)
+        return pairwise(curve)(configuration)
+
+    at_edge = {(each.name, each.subject["pair"]): each for each in cutoff_at_edge(potential, cluster(), cutoff)}
+    for pair in ("C-C", "C-O", "O-O"):
+        found = {name for name in JUMPS if at_edge[name, pair].ci[0] > ENERGY}
+        assert steps in found if steps else not found
+    closest = min(np.linalg.norm(np.diff(each.positions, axis=0)) for each in asked if len(each.numbers) == 2)
+    assert closest == pytest.approx(CUTOFF - 1.0) if cutoff else closest < 2.0
+    assert not any(name.startswith("bond") for name, _ in at_edge)
 
 
 @pytest.mark.parametrize("cutoff", [CUTOFF, None])

@@ -122,15 +122,13 @@ def test_a_drift_that_passes_may_be_too_much_for_a_long_production(
     assert done.exit_code == code
 
 
-def test_what_the_gates_find_is_told_though_every_trajectory_passes(tmp_path: Path):
-    flags = [
-        "--model",
-        "ase:mdsuite_driver.zoo:not_extensive?strength=1e-3&host=argon",
-        *ARGON[:-1],
-        "--timestep-fs",
-        4,
-    ]
+@pytest.mark.parametrize(
+    ("defect", "cause"),
+    [("not_extensive?strength=1e-3&host=argon", "not_extensive"), ("truncated?strength=1", "cutoff_discontinuity")],
+)
+def test_what_the_gates_find_is_told_though_every_trajectory_passes(tmp_path: Path, defect: str, cause: str):
+    flags = ["--model", f"ase:mdsuite_driver.zoo:{defect}", *ARGON[:-1], "--timestep-fs", 4]
     assert run(tmp_path / "o", *flags, "--time-ps", 2, "--replicas", 2, "--no-follow-up").exit_code == 1
     report = (tmp_path / "o" / "report.md").read_text()
     causes = report.split("## Causes")[1].split("## Analysis")[0]
-    assert "`not_extensive`" in causes and "| Trajectory |" not in causes
+    assert f"`{cause}`" in causes and "| Trajectory |" not in causes

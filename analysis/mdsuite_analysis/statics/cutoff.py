@@ -45,6 +45,9 @@ UNKNOWN_CUTOFF = 12.0
 BEYOND = 1.0
 """How far beyond a declared cut-off, Å."""
 
+EDGE = 1.0
+"""How far before it, Å, where nothing else is scanned."""
+
 CLOSEST = 0.7
 """Shortest distance of a dimer, of the sum of covalent radii."""
 
@@ -82,7 +85,12 @@ class _Dimer:
 
 
 def cutoff_in_vacuum(
-    potential: Potential, configuration: Configuration, cutoff: float | None, *, seed: int = 0
+    potential: Potential,
+    configuration: Configuration,
+    cutoff: float | None,
+    *,
+    seed: int = 0,
+    before: float = np.inf,
 ) -> Iterator[Measurement]:
     """Steps of energy and force of every pair of elements in vacuum, and the form of its bond.
 
@@ -98,6 +106,8 @@ def cutoff_in_vacuum(
         Declared cut-off, Å.
     seed : int
         Of the direction in which pairs point.
+    before : float
+        How far before a declared cut-off the scan begins, Å.
 
     """
     direction = one_atom_direction(np.random.default_rng(seed), 1)[0]
@@ -105,9 +115,21 @@ def cutoff_in_vacuum(
     named = [ENERGY_JUMP, FORCE_JUMP, RELATIVE_JUMP, FOUND, *BOND, *([BEYOND_CUTOFF] if cutoff else [])]
     for pair in pairs:
         subject = "-".join(symbol(z) for z in pair)
-        scan = partial(_of_dimer, potential, configuration, pair, direction, cutoff, len(pairs))
+        scan = partial(_of_dimer, potential, configuration, pair, direction, cutoff, len(pairs), before)
         made = answered(named, scan)
         yield from (about(each, pair=subject) for each in made)
+
+
+def cutoff_at_edge(
+    potential: Potential, configuration: Configuration, cutoff: float | None, *, seed: int = 0
+) -> Iterator[Measurement]:
+    """The same of the last ångström before the declared cut-off and the first beyond, without the form of the bond.
+
+    Where no cut-off is declared all distances are scanned.
+    """
+    names = [name for name, _ in BOND]
+    measured = cutoff_in_vacuum(potential, configuration, cutoff, seed=seed, before=EDGE)
+    yield from (each for each in measured if each.name not in names)
 
 
 def _of_dimer(
@@ -117,8 +139,9 @@ def _of_dimer(
     direction: Floats,
     cutoff: float | None,
     n_pairs: int,
+    before: float,
 ) -> Iterator[Measurement]:
-    dimer = _scanned(potential, configuration, pair, direction, cutoff, n_pairs)
+    dimer = _scanned(potential, configuration, pair, direction, cutoff, n_pairs, before)
     yield _measurement(ENERGY_JUMP, dimer.of_energy, "r")
     yield from _of_force(dimer.of_forces, "r", usual_force(potential, configuration))
     yield _found(dimer)
@@ -134,8 +157,10 @@ def _scanned(
     direction: Floats,
     cutoff: float | None,
     n_pairs: int,
+    before: float,
 ) -> _Dimer:
     closest = CLOSEST * sum(COVALENT_RADII[symbol(z)] for z in pair)
+    closest = closest if cutoff is None else max(closest, cutoff - before)
     farthest = UNKNOWN_CUTOFF if cutoff is None else cutoff + BEYOND
     step = float(np.clip((farthest - closest) * n_pairs / N_DIMER_EVALUATIONS, FINEST, COARSEST))
     path = _dimer_path(configuration, pair, direction, farthest)
