@@ -201,7 +201,8 @@ class _Examiner:
     def _measured(self, check: Check, *, again: bool = False) -> list[Measurement]:
         self._told(f"{self._structure.name}: {check.label}{', again' if again else ''}")
         key: Key = [VERSION, self._subject.card.sha256, self._seed]
-        kept = self._folder / f"{self._digest}-{check.name}{'-again' if again else ''}.json"
+        about_what = f"{self._subject.card.sha256[:16]}-{self._digest}-{check.name}"
+        kept = self._folder / f"{about_what}{'-again' if again else ''}.json"
         known = read_kept(kept, key)
         if known is None:
             known = list(check.measure(self._session, self._configuration, self._subject.card.cutoff, self._seed))

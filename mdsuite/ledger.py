@@ -76,6 +76,7 @@ class Ledgers:
         self._doubles = doubles
         self._sessions: dict[tuple[str, bool], Session] = {}
         self._doubling: dict[str, bool] = {}
+        self._relaxed: dict[tuple[str, bytes, bytes], float | None] = {}
 
     def __enter__(self) -> Ledgers:
         return self
@@ -107,12 +108,16 @@ class Ledgers:
     def relaxed_energy(self, run: Run) -> float | None:
         """The potential energy (eV) of a run's start at the nearest minimum of its model; None where none is found."""
         start = run.start
-        atoms = Atoms(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)
-        try:
-            found = relax(self._session(run.model), atoms, RELAXED)
-        except NoEvaluationError:
-            return None
-        return found.after if found.converged else None
+        key = (run.model, start.positions.tobytes(), start.cell.tobytes())  # replicas begin at the same positions
+        if key not in self._relaxed:
+            atoms = Atoms(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)
+            try:
+                found = relax(self._session(run.model), atoms, RELAXED)
+            except NoEvaluationError:
+                self._relaxed[key] = None
+            else:
+                self._relaxed[key] = found.after if found.converged else None
+        return self._relaxed[key]
 
     def _twin(self, run: Run, card: ModelCard) -> Session | None:
         """The same model in double precision: the one that was named, or the model itself where it can be told to."""

@@ -157,6 +157,8 @@ def _print_verdict(console: Console, assessment: Assessment, report: Path) -> No
     colour = COLOURS[assessment.verdict]
     console.print(f"\nverdict: [bold {colour}]{assessment.verdict}[/]")
     console.print(f"report:  {report}", soft_wrap=True, highlight=False)
+    if (page := report.with_suffix(".html")).exists():
+        console.print(f"page:    {page}", soft_wrap=True, highlight=False)
 
 
 def _row(run: AssessedRun, *, named: bool, ended: bool) -> list[Text]:

@@ -1,4 +1,4 @@
-"""Writes report.md, results.json and the figures of an assessment."""
+"""Writes report.md, report.html, results.json and the figures of an assessment."""
 
 from __future__ import annotations
 
@@ -39,6 +39,10 @@ def write_report(assessment: Assessment, output: Path, template: str = RUN) -> P
     for comparison in assessment.plan.comparisons:
         draw_divergence(assessment.plan, comparison, output)
     write_json(output / "results.json", results(assessment, output))
-    report = output / "report.md"
-    write_text(report, markdown(assessment, output, template))
+    report, text = output / "report.md", markdown(assessment, output, template)
+    write_text(report, text)
+    if template == RUN:
+        from mdsuite.report.page.build import page  # noqa: PLC0415  plotly takes time
+
+        write_text(output / "report.html", page(assessment, text, output))
     return report

@@ -1,0 +1,1 @@
+"""report.html: the same evidence in one file that needs no network."""
