@@ -113,6 +113,14 @@ def of_campaign(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+FORMAT = click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(["junit", "csv", "parquet"]),
+    help="Results for other programs too: a CI gate, a spreadsheet, a table.",
+)
+
 OF_CAMPAIGN = [
     each.name for each in click.command(of_campaign(lambda **_flags: None)).params if each.name != "campaign"
 ]
@@ -125,8 +133,15 @@ OF_CAMPAIGN = [
 @click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-out"), help="Folder for everything.")
 @click.option("--jobs", type=click.IntRange(1), help="Trajectories at a time.  [default: one for each CPU]")
 @click.option("--executor", metavar="E", help="slurm?partition=P&jobs=N, or parsl:CONFIG.py.  [default: this machine]")
+@FORMAT
 def run(
-    campaign: Path | None, output: Path, jobs: int | None, deadline: float | None, executor: str | None, **flags: Any
+    campaign: Path | None,
+    output: Path,
+    jobs: int | None,
+    deadline: float | None,
+    executor: str | None,
+    formats: tuple[str, ...],
+    **flags: Any,
 ) -> None:
     """Integrate trajectories, measure them, and write a verdict.
 
@@ -137,7 +152,11 @@ def run(
 
     Exit codes: 0 approved, 1 not recommended, 2 bad input, 3 inconclusive or not run, 75 stopped and resumable.
     """  # noqa: D301  \b is click's
-    _carry_out(lambda stop: _run(campaign, output, jobs, stop, flags, executor=executor), deadline, scheduled=True)
+
+    def work(stop: Stop) -> int:
+        return _formatted(_run(campaign, output, jobs, stop, flags, executor=executor), output, formats)
+
+    _carry_out(work, deadline, scheduled=True)
 
 
 @main.command()
@@ -211,7 +230,8 @@ def agree(
 @click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of the model.")
 @click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-check"), help="Folder for everything.")
-def check(model: str, structures: tuple[str, ...], output: Path, **flags: Any) -> None:
+@FORMAT
+def check(model: str, structures: tuple[str, ...], output: Path, formats: tuple[str, ...], **flags: Any) -> None:
     """Check MODEL without a trajectory: forces, cut-off, symmetry, repeatability, and more.
 
     \b
@@ -219,7 +239,7 @@ def check(model: str, structures: tuple[str, ...], output: Path, **flags: Any) -
 
     Exit codes: 0 approved, 1 not recommended, 2 bad input, 3 inconclusive or not run.
     """  # noqa: D301  \b is click's
-    _finish(lambda: _check(model, structures, output, **flags))
+    _finish(lambda: _formatted(_check(model, structures, output, **flags), output, formats))
 
 
 @main.command()
@@ -606,6 +626,16 @@ def _finish(work: Callable[[], int]) -> NoReturn:
         except KeyboardInterrupt:
             code = STOPPED
     sys.exit(code)
+
+
+def _formatted(code: int, output: Path, formats: Sequence[str]) -> int:
+    """The exit code of a command, once its results are there in other formats too."""
+    if formats and code not in (BAD_INPUT, STOPPED):
+        from mdsuite.report.formats import write_formats  # noqa: PLC0415  pandas takes time
+
+        for path in write_formats(output, formats):
+            click.echo(f"also:    {path}")
+    return code
 
 
 def _compare(models: tuple[str, str], output: Path, jobs: int, stop: Stop, flags: dict[str, Any]) -> int:

@@ -1,0 +1,51 @@
+"""Results as other programs read them say what results.json says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+from campaigns import command, results
+
+FORMATS = [flag for each in ("junit", "csv", "parquet") for flag in ("--format", each)]
+OUTCOMES = {"failure": "fail", "error": "inconclusive", "skipped": "not run"}
+
+
+@pytest.fixture(scope="module", params=["truncated?strength=1", "truncated?strength=0"])
+def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """Of a defect and its clean twin."""
+    output = tmp_path_factory.mktemp("formats") / "o"
+    model = f"ase:mdsuite_driver.zoo:{request.param}"
+    ended = command("check", model, "--trust", "--structure", "argon", "--output", output, *FORMATS)
+    assert ended.exit_code == (1 if request.param.endswith("1") else 0), ended.output
+    return output
+
+
+def test_junit_fails_where_a_verdict_does(folder: Path):
+    suites = ElementTree.parse(folder / "results.junit.xml").getroot()
+    cases = suites.findall("testsuite/testcase")
+    told = [next((OUTCOMES[child.tag] for child in case), "pass") for case in cases]
+    assert told == [each["outcome"] for each in results(folder)["verdicts"]]
+    (suite,) = suites
+    assert {key: int(suite.get(key, "")) for key in ("tests", "failures", "errors", "skipped")} == {
+        "tests": len(told),
+        "failures": told.count("fail"),
+        "errors": told.count("inconclusive"),
+        "skipped": told.count("not run"),
+    }
+    for failure in suites.iter("failure"):
+        assert "limit" in failure.get("message", "") and "not measured" not in failure.get("message", "")
+        assert (failure.text or "").startswith("source: ")
+
+
+def test_tables_hold_every_number(folder: Path):
+    measured = results(folder)["measurements"]
+    parquet, csv = pd.read_parquet(folder / "measurements.parquet"), pd.read_csv(folder / "measurements.csv")
+    assert len(parquet) == len(csv) == len(measured)
+    for row, other, each in zip(parquet.to_dict("records"), csv.to_dict("records"), measured, strict=True):
+        assert row["name"] == other["name"] == each["name"]
+        value = float("nan") if each["value"] is None else each["value"]
+        assert row["value"] == pytest.approx(value, rel=0, abs=0, nan_ok=True)
+        assert other["value"] == pytest.approx(value, rel=1e-15, nan_ok=True)
