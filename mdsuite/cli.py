@@ -262,6 +262,21 @@ def selftest(only: tuple[str, ...], all_hosts: bool, without_runs: bool, jobs: i
 
 
 @main.command()
+@click.argument("name", required=False)
+def explain(name: str | None) -> None:
+    """Say what a measurement, a criterion or a cause is, where its limit comes from, and what to do.
+
+    \b
+    mdsuite explain cutoff_energy_jump
+    mdsuite explain "Forces sum to zero"
+    mdsuite explain non_conservative_forces
+
+    Without NAME it lists every name. Exit codes: 0 explained, 2 no such name.
+    """  # noqa: D301  \b is click's
+    _finish(lambda: _explain(name))
+
+
+@main.command()
 @click.option(
     "--output", type=click.Path(path_type=Path), default=Path(), help="Where campaigns are to be written.  [default: .]"
 )
@@ -626,6 +641,14 @@ def _finish(work: Callable[[], int]) -> NoReturn:
         except KeyboardInterrupt:
             code = STOPPED
     sys.exit(code)
+
+
+def _explain(name: str | None) -> int:
+    from mdsuite.explanation import explain, known_names, lines  # noqa: PLC0415  takes time
+
+    for line in lines(explain(name)) if name else known_names():
+        click.echo(line)
+    return 0
 
 
 def _formatted(code: int, output: Path, formats: Sequence[str]) -> int:

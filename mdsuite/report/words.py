@@ -55,8 +55,18 @@ def _exact(value: float) -> str:
 
 def limit(judged: Judged) -> str:
     """A criterion's range with its unit."""
-    low, high = judged.limit
-    unit = "" if judged.criterion.unit == "1" else f" {judged.criterion.unit}"
+    return _range_of(*judged.limit, judged.criterion.unit)
+
+
+def span_of(criterion: Criterion) -> str:
+    """The same of a criterion that nothing was judged by."""
+    if criterion.relative_to is None:
+        return _range_of(criterion.low, criterion.high, criterion.unit)
+    return f"{_range_of(criterion.low, criterion.high, '1')} of the {criterion.relative_to}"
+
+
+def _range_of(low: float | None, high: float | None, of: str) -> str:
+    unit = "" if of == "1" else f" {of}"
     if low is None:
         return f"at most {_exact(high or 0.0)}{unit}"
     if high is None:
