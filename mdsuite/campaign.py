@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -203,6 +204,12 @@ def _from(folder: Path, source: Any) -> Any:
         return source
     prefix, path, rest = _SOURCE.fullmatch(source).groups()  # type: ignore[union-attr]  # it matches any string
     return f"{prefix}{(folder / path).resolve()}{rest}" if (folder / path).is_file() else source
+
+
+def seen_from(folder: Path, source: str) -> str:
+    """A source as a campaign in a folder names it, where it is one of a file that is there."""
+    prefix, path, rest = _SOURCE.fullmatch(source).groups()  # type: ignore[union-attr]  # it matches any string
+    return f"{prefix}{os.path.relpath(path, folder)}{rest}" if Path(path).is_file() else source
 
 
 def _validated(content: Mapping[str, Any], origin: str) -> Campaign:

@@ -262,6 +262,28 @@ def selftest(only: tuple[str, ...], all_hosts: bool, without_runs: bool, jobs: i
 
 
 @main.command()
+@click.argument("file", type=click.Path(path_type=Path), default=Path("campaign.toml"))
+@click.option("--model", "models", multiple=True, metavar="M", help="Path, bundled name, or ase:FILE.py:FACTORY.")
+@click.option("--structure", "structures", multiple=True, metavar="S", help="Path or bundled name.")
+@click.option("--engine", multiple=True, metavar="E", default=("lammps",), show_default=True, help="Who integrates.")
+@click.option("--temperature-K", "temperature_K", type=float, default=300.0, show_default=True, help="K.")
+@click.option("--timestep-fs", type=float, default=0.5, show_default=True, help="fs.")
+@click.option("--time-ps", type=float, default=10.0, show_default=True, help="Length of each trajectory, ps.")
+@click.option("--horizon-ps", type=float, default=0.0, help="Length of the production runs to be judged for, ps.")
+@click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
+def init(file: Path, **told: Any) -> None:
+    """Write FILE, a commented campaign for your own model and structures; asks for what it is not told.
+
+    \b
+    mdsuite init
+    mdsuite init campaign.toml --model student.pt --structure start.extxyz --horizon-ps 1000
+
+    Exit codes: 0 written, 2 bad input (nothing was written).
+    """  # noqa: D301  \b is click's
+    _finish(lambda: _init(file, **told))
+
+
+@main.command()
 @click.argument("name", required=False)
 def explain(name: str | None) -> None:
     """Say what a measurement, a criterion or a cause is, where its limit comes from, and what to do.
@@ -641,6 +663,24 @@ def _finish(work: Callable[[], int]) -> NoReturn:
         except KeyboardInterrupt:
             code = STOPPED
     sys.exit(code)
+
+
+def _init(file: Path, **told: Any) -> int:
+    from mdsuite.drafting import Draft, write_draft  # noqa: PLC0415  takes time
+
+    for name, question in (
+        ("models", "Model (path, bundled name, or ase:FILE.py:FACTORY)"),
+        ("structures", "Structure"),
+    ):
+        if not told[name]:
+            if not sys.stdin.isatty():
+                raise InputError(f"wanted at least one --{name.removesuffix('s')}")
+            told[name] = (click.prompt(question),)
+    plan = write_draft(Draft(**told), file)
+    n = len(plan.all_runs)
+    click.echo(f"{file}: {n} run{'s' if n > 1 else ''} of {plan.all_runs[0].n_steps} steps")
+    click.echo(f"next: mdsuite plan {file}, which says what it will take, or mdsuite run {file}")
+    return 0
 
 
 def _explain(name: str | None) -> int:

@@ -133,7 +133,7 @@ def _subject(measurement: Measurement) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def rendered(template: str, vocabulary: Mapping[str, object]) -> str:
+def rendered(template: str, vocabulary: Mapping[str, object], **filters: Callable[[str], str]) -> str:
     """A template filled with words, no line left empty twice."""
     environment = Environment(
         loader=PackageLoader("mdsuite.report"),
@@ -142,7 +142,7 @@ def rendered(template: str, vocabulary: Mapping[str, object]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["zip"] = zip
+    environment.filters |= {"zip": zip, **filters}
     environment.globals.update(vocabulary)
     text = environment.get_template(template).render()
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
