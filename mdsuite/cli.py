@@ -350,6 +350,21 @@ def submit(campaign: Path | None, output: Path, **flags: Any) -> None:
 
 
 @main.command()
+@click.argument("campaign", type=click.Path(path_type=Path))
+@click.option("--every", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds between two looks.")
+@click.option("--once", is_flag=True, help="One look.")
+def watch(campaign: Path, every: float, once: bool) -> None:
+    """Show how runs in the folder CAMPAIGN go on, their drifts and verdicts so far, until all have ended.
+
+    \b
+    mdsuite watch DIR
+
+    Nothing is changed; runs may go on anywhere. Exit codes: 0 all runs have ended, 2 bad input, 3 some have not.
+    """  # noqa: D301  \b is click's
+    _finish(lambda: _watch(campaign, every, once=once))
+
+
+@main.command()
 @click.argument("campaign", type=click.Path(path_type=Path), metavar="DIR")
 def status(campaign: Path) -> None:
     """Say how far the runs of the campaign in DIR are, and its jobs.
@@ -681,6 +696,15 @@ def _init(file: Path, **told: Any) -> int:
     click.echo(f"{file}: {n} run{'s' if n > 1 else ''} of {plan.all_runs[0].n_steps} steps")
     click.echo(f"next: mdsuite plan {file}, which says what it will take, or mdsuite run {file}")
     return 0
+
+
+def _watch(campaign: Path, every: float, *, once: bool) -> int:
+    from rich.console import Console  # noqa: PLC0415
+
+    from mdsuite.watching import watch  # noqa: PLC0415  takes time
+
+    sights = watch(campaign, Console(), every, once=once)
+    return 0 if all(each.ended for each in sights) else NOT_RUN
 
 
 def _explain(name: str | None) -> int:

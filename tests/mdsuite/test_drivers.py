@@ -72,7 +72,9 @@ def test_runs_of_a_model_have_one_driver_and_are_those_of_their_own(tmp_path: Pa
     assert not any(Path(f"/proc/{pid}").exists() for pid in started)
 
 
-@pytest.mark.parametrize(("defect", "strength"), [("ageing", 1e-5), ("lagged", 1.0)])
+@pytest.mark.parametrize(
+    ("defect", "strength"), [("ageing", 1e-5), pytest.param("lagged", 1.0, marks=pytest.mark.slow)]
+)
 def test_a_model_that_remembers_has_a_driver_for_every_run(
     tmp_path: Path, started: list[int], defect: str, strength: float
 ):

@@ -17,8 +17,9 @@ OUTCOMES = {"failure": "fail", "error": "inconclusive", "skipped": "not run"}
 def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """Of a defect and its clean twin."""
     output = tmp_path_factory.mktemp("formats") / "o"
-    model = f"ase:mdsuite_driver.zoo:{request.param}"
-    ended = command("check", model, "--trust", "--structure", "argon", "--output", output, *FORMATS)
+    model = ["--model", f"ase:mdsuite_driver.zoo:{request.param}", "--trust"]
+    short = ["--structure", "argon", "--temperature-K", 60, "--time-ps", 0.2, "--timestep-fs", 4, "--replicas", 1]
+    ended = command("run", *model, *short, "--engine", "ase", "--no-follow-up", "--output", output, *FORMATS)
     assert ended.exit_code == (1 if request.param.endswith("1") else 0), ended.output
     return output
 
