@@ -25,7 +25,7 @@ from ase import Atoms
 from ase.io import write
 from ase.units import fs
 
-from mdsuite.run import Run, read_run
+from mdsuite.runs import Run, read_run
 from mdsuite_analysis.convergence import timestep_order
 from mdsuite_analysis.read import read_energies, read_frames
 from mdsuite_analysis.series import EnergySeries

@@ -17,7 +17,7 @@ from mdsuite.judgement.causes import ENGINE_MISMATCH, UNIT_MISMATCH, Cause
 from mdsuite.judgement.criteria import Criterion, read_profile
 from mdsuite.judgement.judge import Judged, Outcome, judge
 from mdsuite.plan import Plan
-from mdsuite.run import Run
+from mdsuite.runs import Run
 from mdsuite_analysis.agreement import (
     Recorded,
     divergence,

@@ -15,7 +15,7 @@ from mdsuite.ledger import Ledger
 from mdsuite.plan import Plan
 from mdsuite.preparation import Prepared
 from mdsuite.reversal import Reversed
-from mdsuite.run import Run
+from mdsuite.runs import Run
 from mdsuite_analysis.failure import Failure
 from mdsuite_analysis.measurement import Measurement, named
 from mdsuite_analysis.series import EnergySeries

@@ -27,7 +27,7 @@ from mdsuite.plan import FOREIGN, STATIC, Plan, read_structures
 from mdsuite.preparation import Prepared
 from mdsuite.replication import CONFIDENCE, Replicate, measure_replicas, missing_time
 from mdsuite.reversal import Reversed
-from mdsuite.run import Run
+from mdsuite.runs import Run
 from mdsuite_analysis.convergence import timestep_order
 from mdsuite_analysis.heat import heat
 from mdsuite_analysis.measurement import Measurement, about

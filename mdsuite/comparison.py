@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdsuite.run import Run
+from mdsuite.runs import Run
 
 REFERENCE = "ase"  # shares neither wire nor axes with any other
 CONTROL_STEPS = 2000

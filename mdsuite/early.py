@@ -12,7 +12,7 @@ from mdsuite.judgement.criteria import Profile
 from mdsuite.judgement.trajectories import POOLED
 from mdsuite.measuring import conserving
 from mdsuite.plan import Plan
-from mdsuite.run import Run, read_run
+from mdsuite.runs import Run, read_run
 from mdsuite_analysis.measurement import Interval
 from mdsuite_analysis.read import read_energies
 from mdsuite_analysis.sequential import Decision, Looks, evenly, look

@@ -16,7 +16,7 @@ from mdsuite.judgement.judge import Judged, Outcome, Verdict, judge, verdict
 from mdsuite.judgement.static_causes import static_causes
 from mdsuite.kept import Key, keep, read_kept
 from mdsuite.plan import Structure
-from mdsuite.run import ANY_ANSWER
+from mdsuite.runs import ANY_ANSWER
 from mdsuite.structures import configuration, question
 from mdsuite_analysis.measurement import NOT_RUN, Measurement, about
 from mdsuite_analysis.potential import Configuration

@@ -16,7 +16,7 @@ from mdsuite.execution.session import NoEvaluationError, Session
 from mdsuite.kept import Key, keep, read_kept
 from mdsuite.plan import FOREIGN
 from mdsuite.relaxation import relax
-from mdsuite.run import ANY_ANSWER, Run
+from mdsuite.runs import ANY_ANSWER, Run
 from mdsuite_analysis.ledger.attribution import Account, attribute, crossings
 from mdsuite_analysis.ledger.merging import merged
 from mdsuite_analysis.ledger.residual import (

@@ -12,7 +12,7 @@ from mdsuite.engines.recording import removed_steps
 from mdsuite.errors import InputError
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
-from mdsuite.run import Run
+from mdsuite.runs import Run
 from mdsuite_analysis.drift import (
     conserved_drift,
     drift_rate_percent_per_ps,

@@ -13,7 +13,7 @@ from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mdsuite.errors import InputError
-from mdsuite.run import Native
+from mdsuite.runs import Native
 from mdsuite_driver.bundled import inputs_folder
 from mdsuite_driver.models.protocol import ModelCard
 

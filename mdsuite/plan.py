@@ -23,7 +23,7 @@ from mdsuite.engines.kinds import LOCAL, NATIVE, EngineKind, engine_kind
 from mdsuite.engines.probe import refusal
 from mdsuite.errors import InputError
 from mdsuite.files import write_json
-from mdsuite.run import Coupling, Native, Run, Start, require_extendable, write_run
+from mdsuite.runs import Coupling, Native, Run, Start, require_extendable, write_run
 from mdsuite.structures import (
     bundled_structures,
     configuration,

@@ -18,7 +18,7 @@ from mdsuite.execution.supervise import Outcome, Status
 from mdsuite.files import write_json
 from mdsuite.plan import PREPARATION, Plan, Structure, claim, make_plan, read_structures, served_sources
 from mdsuite.relaxation import relax
-from mdsuite.run import Coupling, FloatArray, Run, Start
+from mdsuite.runs import Coupling, FloatArray, Run, Start
 from mdsuite_analysis.read import read_frames
 
 Endings = Mapping[str, Outcome]

@@ -15,7 +15,7 @@ from mdsuite.errors import InputError
 from mdsuite.judgement.criteria import Profile, read_profile
 from mdsuite.judgement.judge import Judged, Outcome, judge
 from mdsuite.recorded import recorded
-from mdsuite.run import Start, read_run
+from mdsuite.runs import Start, read_run
 from mdsuite.structures import read_frames_of, velocities_of
 from mdsuite_analysis.measurement import NOT_KNOWN, Measurement, undefined
 from mdsuite_analysis.read import UnreadableRunError, read_frames

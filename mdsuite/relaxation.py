@@ -10,7 +10,7 @@ import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 from ase.optimize import FIRE
 
-from mdsuite.run import FloatArray
+from mdsuite.runs import FloatArray
 from mdsuite.structures import configuration
 from mdsuite_analysis.potential import Potential
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
 from mdsuite.measuring import conserving
-from mdsuite.run import Run
+from mdsuite.runs import Run
 from mdsuite_analysis.failure import Failure
 from mdsuite_analysis.heating import (
     drift_kT_per_ns_per_dof,

@@ -12,7 +12,7 @@ from mdsuite.execution.supervise import Outcome, Status
 from mdsuite.judgement.criteria import Profile
 from mdsuite.judgement.judge import Judged, judge
 from mdsuite.plan import REVERSAL, Plan
-from mdsuite.run import Run
+from mdsuite.runs import Run
 from mdsuite_analysis.measurement import Measurement, about
 from mdsuite_analysis.read import read_frames
 from mdsuite_analysis.reversal import time_reversal_error

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mdsuite.errors import InputError
-from mdsuite.run import FloatArray
+from mdsuite.runs import FloatArray
 from mdsuite_analysis.series import EnergySeries
 from mdsuite_analysis.statistics import SHORTEST
 

@@ -12,7 +12,7 @@ from MDAnalysis.core.groups import AtomGroup
 from mdsuite.analysis import Source
 from mdsuite.errors import InputError
 from mdsuite.recorded import recorded
-from mdsuite.run import read_run
+from mdsuite.runs import read_run
 from mdsuite.series import read_csv
 from mdsuite_analysis.read import UnreadableRunError, read_energies, universe
 

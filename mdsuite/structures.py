@@ -9,7 +9,7 @@ import numpy as np
 
 from mdsuite.constants import BOLTZMANN, KINETIC
 from mdsuite.errors import InputError
-from mdsuite.run import FloatArray
+from mdsuite.runs import FloatArray
 from mdsuite_analysis.potential import Configuration
 from mdsuite_driver.bundled import inputs_folder
 from mdsuite_driver.models.protocol import Configuration as Question

@@ -21,7 +21,7 @@ from mdsuite.judgement.trajectories import judge_run
 from mdsuite.measuring import of_energies
 from mdsuite.plan import read_terms, runs_in
 from mdsuite.report.words import quantity
-from mdsuite.run import Run, read_run
+from mdsuite.runs import Run, read_run
 from mdsuite_analysis.measurement import Measurement, named
 from mdsuite_analysis.read import UnreadableRunError, read_energies
 

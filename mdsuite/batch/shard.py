@@ -10,7 +10,7 @@ from mdsuite.execution.local import Show, run_all
 from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import Outcome
 from mdsuite.plan import runs_in
-from mdsuite.run import read_run
+from mdsuite.runs import read_run
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 from mdsuite.errors import InputError
 from mdsuite.execution.session import Session
 from mdsuite.plan import bundled_structure_for
-from mdsuite.run import ANY_ANSWER
+from mdsuite.runs import ANY_ANSWER
 from mdsuite.structures import configuration, read_structure
 from mdsuite_driver.models.protocol import ModelCard
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from mdsuite.doctor.finding import Finding, State
 from mdsuite.execution.door import Door, DoorError
 from mdsuite.files import write_text
-from mdsuite.run import Coupling
+from mdsuite.runs import Coupling
 
 FREE = 1.0  # GiB, below which a campaign of some molecules may fill the disk
 SKEW = 5.0  # s, between the clocks of this machine and of the file system

@@ -32,7 +32,7 @@ from mdsuite.engines.recording import (
 )
 from mdsuite.engines.witness import Witness
 from mdsuite.files import beside, move_whole, on_disk, write_json
-from mdsuite.run import Run, read_run
+from mdsuite.runs import Run, read_run
 from mdsuite_driver.parent import die_with_supervisor
 
 STOPPED = 75

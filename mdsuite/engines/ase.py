@@ -23,7 +23,7 @@ from mdsuite.constants import KINETIC
 from mdsuite.engines.axes import Axes
 from mdsuite.engines.forces import Forces
 from mdsuite.engines.stepped import Memory, State, Stepped
-from mdsuite.run import FloatArray, Run
+from mdsuite.runs import FloatArray, Run
 from mdsuite_driver.models.protocol import Evaluation
 
 TIME = float(np.sqrt(KINETIC))  # ps, of Å (amu/eV)^½

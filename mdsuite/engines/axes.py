@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mdsuite.run import FloatArray, Start
+from mdsuite.runs import FloatArray, Start
 
 PLACEHOLDER = 1000.0  # Å; the wire has no words for a cell that is not there
 

@@ -26,7 +26,7 @@ from mdsuite.engines.kinds import DRIVER, NATIVE, EngineKind, engine_kind
 from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import Outcome, Status, supervise
 from mdsuite.native import read_native
-from mdsuite.run import Run, Start, write_run
+from mdsuite.runs import Run, Start, write_run
 from mdsuite.structures import maxwell_velocities, read_structure
 from mdsuite_analysis.drift import energy_drift
 from mdsuite_analysis.read import read_energies, read_frames

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from mdsuite import link
 from mdsuite.engines.server import ForceServer
-from mdsuite.run import FloatArray, Run
+from mdsuite.runs import FloatArray, Run
 from mdsuite_driver.dialect import Species
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import Configuration, Evaluation

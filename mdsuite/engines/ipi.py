@@ -21,7 +21,7 @@ from mdsuite.engines.axes import Axes
 from mdsuite.engines.forces import Forces
 from mdsuite.engines.stepped import Memory, State, Stepped
 from mdsuite.files import on_disk, write_text
-from mdsuite.run import FloatArray, Run
+from mdsuite.runs import FloatArray, Run
 from mdsuite_driver.wire import BOHR, HARTREE
 
 TIME = physical_constants["atomic unit of time"][0] * 1e12  # ps

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from mdsuite.engines.engine import Engine
 from mdsuite.engines.forces import Forces
 from mdsuite.errors import InputError
-from mdsuite.run import Run
+from mdsuite.runs import Run
 
 GROUP = "mdsuite.engines"
 

@@ -21,7 +21,7 @@ from mdsuite.engines.library import NAME as LIBRARY
 from mdsuite.engines.mpi import MissingMpiError, preload_mpi
 from mdsuite.engines.recording import Frame, Segment
 from mdsuite.files import DiskError
-from mdsuite.run import FloatArray, IntArray, Native, Run, Start
+from mdsuite.runs import FloatArray, IntArray, Native, Run, Start
 from mdsuite_driver.models.protocol import Evaluation
 
 FIX = "mdsuite"

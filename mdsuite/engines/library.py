@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mdsuite.run import Run
+from mdsuite.runs import Run
 
 NAME = "mdsuite"  # the module loads liblammps_NAME.so from LD_LIBRARY_PATH
 

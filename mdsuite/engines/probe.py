@@ -15,7 +15,7 @@ from mdsuite.engines.forces import NoForces
 from mdsuite.engines.kinds import NATIVE, engine_kind
 from mdsuite.engines.library import library_environment
 from mdsuite.processes import PYTHON, heard
-from mdsuite.run import Run, read_run, write_run
+from mdsuite.runs import Run, read_run, write_run
 
 PATIENCE = 300.0  # s
 ANSWER = "mdsuite-probe: "

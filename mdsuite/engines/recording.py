@@ -22,7 +22,7 @@ import numpy as np
 from mdsuite import __version__
 from mdsuite.constants import KJ_PER_MOL
 from mdsuite.files import first, write_json
-from mdsuite.run import FloatArray, IntArray, Run
+from mdsuite.runs import FloatArray, IntArray, Run
 from mdsuite_analysis.ledger.sampling import Sample
 
 REMOVED = "removed.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from mdsuite.run import Coupling, FloatArray
+from mdsuite.runs import Coupling, FloatArray
 from mdsuite_driver import dialect, wire
 from mdsuite_driver.dialect import Species
 from mdsuite_driver.models.protocol import Evaluation

@@ -13,7 +13,7 @@ from mdsuite.engines.axes import Axes
 from mdsuite.engines.engine import StepError
 from mdsuite.engines.recording import Frame, Segment
 from mdsuite.files import on_disk
-from mdsuite.run import FloatArray, Run
+from mdsuite.runs import FloatArray, Run
 
 Memory = Mapping[str, FloatArray]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mdsuite.engines.forces import Forces
-from mdsuite.run import FloatArray, Run
+from mdsuite.runs import FloatArray, Run
 from mdsuite_analysis.ledger.residual import Box, Instant
 from mdsuite_analysis.ledger.sampling import Sample, StepSampler
 from mdsuite_driver.models.protocol import Evaluation

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mdsuite.run import Coupling
+from mdsuite.runs import Coupling
 from mdsuite_driver import dialect, wire
 
 LOOPBACK = "127.0.0.1"

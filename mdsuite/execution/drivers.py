@@ -14,7 +14,7 @@ from types import TracebackType
 
 from mdsuite.execution.child import Child
 from mdsuite.execution.door import Door
-from mdsuite.run import Run
+from mdsuite.runs import Run
 from mdsuite_driver.orders import SERVED, Order
 
 FOLLOW = 2.0  # s, for a driver to end of its own, or to come back from a run

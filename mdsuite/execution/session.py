@@ -15,7 +15,7 @@ from ase.geometry import complete_cell
 from mdsuite.engines.server import ForceServer, ModelFailedError
 from mdsuite.execution.child import Child
 from mdsuite.execution.door import Door
-from mdsuite.run import Coupling
+from mdsuite.runs import Coupling
 from mdsuite_analysis.potential import Configuration, Evaluation, NoNumberError
 from mdsuite_driver.dialect import MODEL_ERROR, Species
 from mdsuite_driver.soundness import UnsoundError

@@ -28,7 +28,7 @@ from mdsuite.execution.door import Door, DoorError
 from mdsuite.execution.drivers import FOLLOW, Driver, Drivers, Service
 from mdsuite.execution.stop import Stop
 from mdsuite.files import write_json
-from mdsuite.run import Run, read_run
+from mdsuite.runs import Run, read_run
 from mdsuite_driver.soundness import HugeForceError, NotFiniteError
 
 TICK = 0.02  # s, while somebody may knock

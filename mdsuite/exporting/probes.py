@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mdsuite.run import FloatArray, IntArray
+from mdsuite.runs import FloatArray, IntArray
 from mdsuite.structures import bundled_structures, configuration, read_structure
 from mdsuite_analysis.elements import COVALENT_RADII, symbol
 from mdsuite_analysis.potential import Configuration

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mdsuite.constants import BOLTZMANN
-from mdsuite.run import FloatArray
+from mdsuite.runs import FloatArray
 
 SOFTEST = 0.05
 """Force constant, eV/(Å² amu), below which a mode is a translation, a rotation or too soft to be harmonic: 117 cm⁻¹."""

@@ -19,7 +19,7 @@ from mdsuite.fitting.conformers import conformer
 from mdsuite.fitting.displacement import from_normal_modes, randomly
 from mdsuite.fitting.recipe import Molecule, Recipe
 from mdsuite.fitting.teacher import code_file, make_teacher
-from mdsuite.run import FloatArray, IntArray
+from mdsuite.runs import FloatArray, IntArray
 
 HELD_OUT, TRAIN, VALIDATION = "held-out", "train", "validation"
 CONFORMER_SEEDS = {TRAIN: 1, VALIDATION: 2, HELD_OUT: 3}

@@ -13,7 +13,7 @@ from mdsuite.execution.session import NoEvaluationError, Session
 from mdsuite.forces.bands import Reading, readings
 from mdsuite.forces.reference import Reference, References
 from mdsuite.judgement.units import unit_of_forces
-from mdsuite.run import ANY_ANSWER
+from mdsuite.runs import ANY_ANSWER
 from mdsuite_analysis.force_accuracy import Compared, force_accuracy
 from mdsuite_analysis.measurement import Measurement
 from mdsuite_driver.models.protocol import ModelCard

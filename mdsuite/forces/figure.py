@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from mdsuite.forces.evaluate import ForceReport
 from mdsuite.pictures import blank, save
-from mdsuite.run import FloatArray
+from mdsuite.runs import FloatArray
 from mdsuite_analysis.force_accuracy import SMALL_FORCE
 from mdsuite_analysis.measurement import Measurement
 

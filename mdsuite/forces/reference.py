@@ -12,7 +12,7 @@ import numpy as np
 from mdsuite.errors import InputError
 from mdsuite.fitting.sampling import MOST_WITHOUT_LABEL
 from mdsuite.fitting.teacher import make_teacher
-from mdsuite.run import FloatArray
+from mdsuite.runs import FloatArray
 from mdsuite.structures import configuration, frames_of
 from mdsuite_analysis.potential import Configuration
 

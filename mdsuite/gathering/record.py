@@ -16,7 +16,7 @@ from mdsuite.execution.supervise import STATUS, Outcome, noted_outcome
 from mdsuite.files import write_json
 from mdsuite.measuring import measure_run
 from mdsuite.report.results import json_number
-from mdsuite.run import Run, read_run
+from mdsuite.runs import Run, read_run
 from mdsuite_analysis.measurement import Measurement
 from mdsuite_analysis.read import UnreadableRunError
 from mdsuite_analysis.series import EnergySeries

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mdsuite.errors import InputError
-from mdsuite.run import FloatArray
+from mdsuite.runs import FloatArray
 from mdsuite.structures import configuration, frames_of
 from mdsuite_analysis.elements import symbol
 from mdsuite_analysis.potential import Configuration

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from mdsuite.linear.data import UNGROUPED, Labelled
-from mdsuite.run import FloatArray
+from mdsuite.runs import FloatArray
 from mdsuite.structures import question
 from mdsuite_driver.models.ace.basis import Basis
 from mdsuite_driver.models.neighbours import vectors_within

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdsuite.linear.design import ENERGY, FORCES, VIRIAL, Block
-from mdsuite.run import FloatArray
+from mdsuite.runs import FloatArray
 
 KINDS = (ENERGY, FORCES, VIRIAL)
 MEV = 1e3

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.linalg
 import scipy.optimize
 
-from mdsuite.run import FloatArray, IntArray
+from mdsuite.runs import FloatArray, IntArray
 
 FLOOR = 1e-4
 """Of both standard deviations of the regression, as in ACEfit.jl."""

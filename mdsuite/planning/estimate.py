@@ -12,7 +12,7 @@ import numpy as np
 from mdsuite.engines.recording import recorded_steps
 from mdsuite.plan import PREPARATION, Plan
 from mdsuite.planning.pilot import Pilot, kind_of
-from mdsuite.run import Run
+from mdsuite.runs import Run
 
 OF_STEP: tuple[Callable[[Pilot], float], ...] = (
     lambda pilot: pilot.spread[0],

@@ -16,7 +16,7 @@ from mdsuite.engines.recording import last_step
 from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import Status, supervise
 from mdsuite.files import write_json
-from mdsuite.run import FloatArray, Run, write_run
+from mdsuite.runs import FloatArray, Run, write_run
 
 SECONDS = 5.0
 """That a pilot integrates."""

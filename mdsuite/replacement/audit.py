@@ -11,7 +11,7 @@ from mdsuite.errors import InputError
 from mdsuite.linear.design import Block
 from mdsuite.linear.fit import names
 from mdsuite.replacement.sides import Linear
-from mdsuite.run import FloatArray
+from mdsuite.runs import FloatArray
 from mdsuite_analysis.span import REDUNDANT, Span, out_of_reach, span
 
 

@@ -17,7 +17,7 @@ from mdsuite.linear.data import Labelled
 from mdsuite.linear.design import asked
 from mdsuite.processes import PYTHON, heard
 from mdsuite.replacement.sides import Side
-from mdsuite.run import FloatArray
+from mdsuite.runs import FloatArray
 from mdsuite_driver.models.load import resolve
 from mdsuite_driver.models.protocol import Configuration
 

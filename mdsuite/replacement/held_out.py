@@ -17,7 +17,7 @@ from mdsuite.replacement.found import ALL, Paired, Question
 from mdsuite.replacement.residuals import Deficient, Squared, as_it_is, cross_validated, design, fitted_to, folds_of
 from mdsuite.replacement.sides import Side
 from mdsuite.replacement.thresholds import Error, Limits, Threshold
-from mdsuite.run import FloatArray
+from mdsuite.runs import FloatArray
 from mdsuite_analysis.calibration import calibrated
 from mdsuite_analysis.paired import error_interval, error_ratio
 

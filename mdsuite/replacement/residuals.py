@@ -13,7 +13,7 @@ from mdsuite.linear.design import ENERGY, FORCES, VIRIAL, VOIGT, Block, asked, b
 from mdsuite.linear.errors import KINDS, residuals
 from mdsuite.linear.fit import names, solve
 from mdsuite.replacement.sides import Linear, Side
-from mdsuite.run import FloatArray, IntArray
+from mdsuite.runs import FloatArray, IntArray
 from mdsuite_driver.models.protocol import Model, ModelError
 
 

@@ -14,7 +14,7 @@ from mdsuite.engines.kinds import engine_kind
 from mdsuite.pictures import blank, save
 from mdsuite.plan import Plan
 from mdsuite.report.words import name_of
-from mdsuite.run import FloatArray
+from mdsuite.runs import FloatArray
 from mdsuite_analysis.agreement import distances
 from mdsuite_analysis.read import UnreadableRunError, read_frames
 from mdsuite_analysis.series import EnergySeries

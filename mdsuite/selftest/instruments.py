@@ -21,7 +21,7 @@ from mdsuite.judgement.criteria import Profile, read_profile
 from mdsuite.judgement.judge import Judged, Outcome
 from mdsuite.plan import Plan, Structure, claim, make_plan
 from mdsuite.preparation import Prepared
-from mdsuite.run import Run
+from mdsuite.runs import Run
 from mdsuite.selftest.trial import AGREE, LEDGER, RUN, STAGES, STATIC, Case, Finding, Setup, Sign, sign_of
 from mdsuite.structures import configuration, read_structure
 from mdsuite_driver.models.load import load

@@ -12,7 +12,7 @@ import numpy as np
 from mdsuite.engines.axes import Axes
 from mdsuite.engines.kinds import DRIVER, EngineKind
 from mdsuite.engines.lammps import Lammps, Served, served
-from mdsuite.run import Run
+from mdsuite.runs import Run
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.neighbours import pairs_within
 from mdsuite_driver.models.pairwise import differentiated

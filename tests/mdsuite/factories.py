@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from ase.build import bulk
 
-from mdsuite.run import Run, Start
+from mdsuite.runs import Run, Start
 from mdsuite.structures import maxwell_velocities
 from mdsuite_driver.models.protocol import Configuration, Evaluation, ModelCard
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from factories import argon, run
 
-from mdsuite.run import Coupling, Run, write_run
+from mdsuite.runs import Coupling, Run, write_run
 from mdsuite_driver.parent import SUPERVISOR
 
 FAULTY = Path(__file__).with_name("faulty.py")

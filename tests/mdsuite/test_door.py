@@ -21,7 +21,7 @@ from mdsuite.execution import door as doors
 from mdsuite.execution import supervise as supervision
 from mdsuite.execution.door import Door, DoorError
 from mdsuite.execution.supervise import Status, supervise
-from mdsuite.run import Coupling, write_run
+from mdsuite.runs import Coupling, write_run
 from mdsuite_driver import dialect, wire
 from mdsuite_driver.stream import PeerClosedError, Stream
 

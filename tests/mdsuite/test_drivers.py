@@ -15,7 +15,7 @@ from mdsuite.execution.drivers import Driver, Drivers, Service
 from mdsuite.execution.local import Advance, on_this_machine, run_all
 from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import Status, supervise
-from mdsuite.run import Coupling, read_run, write_run
+from mdsuite.runs import Coupling, read_run, write_run
 
 ZOO = "ase:mdsuite_driver.zoo:{}?host=argon&strength={}"
 

@@ -15,7 +15,7 @@ from mdsuite.engines.contract import EngineContract, contract_run, done
 from mdsuite.engines.kinds import ENGINES, engine_kind
 from mdsuite.errors import InputError
 from mdsuite.execution.supervise import Status, supervise
-from mdsuite.run import Run, write_run
+from mdsuite.runs import Run, write_run
 from mdsuite_analysis.read import read_energies, read_frames
 
 

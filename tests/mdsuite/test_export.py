@@ -18,7 +18,7 @@ from mdsuite.exporting import make
 from mdsuite.exporting.export import ExportError, export, in_another_process
 from mdsuite.exporting.make import Example
 from mdsuite.exporting.probes import probes
-from mdsuite.run import ANY_ANSWER
+from mdsuite.runs import ANY_ANSWER
 from mdsuite_driver.models.graph import Energy, EnergyAndGradient
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.painn import PaiNN, PaiNNConfig, checkpoint

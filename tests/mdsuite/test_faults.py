@@ -30,7 +30,7 @@ from processes import (
 
 from mdsuite.execution import supervise as supervision
 from mdsuite.execution.supervise import Status, supervise
-from mdsuite.run import Coupling, Run, write_run
+from mdsuite.runs import Coupling, Run, write_run
 from mdsuite_analysis.read import read_energies
 
 IN_TIME = 60.0  # s, for a run of a second or two with its imports; a hang is for ever

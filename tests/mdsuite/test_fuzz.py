@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from mdsuite.engines import server
 from mdsuite.engines.server import ForceServer, ModelFailedError
-from mdsuite.run import Coupling, Start
+from mdsuite.runs import Coupling, Start
 from mdsuite_driver import client, wire
 from mdsuite_driver.models.protocol import Configuration, Evaluation
 from mdsuite_driver.soundness import UnsoundError, require_sound

@@ -18,7 +18,7 @@ import pytest
 from processes import children, contents, faulty_run, prepared, process_of, run_one, status
 
 from mdsuite.execution.supervise import Status, supervise
-from mdsuite.run import Coupling, Run, write_run
+from mdsuite.runs import Coupling, Run, write_run
 
 VICTIMS = ("mdsuite.engines", "mdsuite_driver", "supervisor")
 LONGEST = 4.0  # s, about as long as an undisturbed run takes

@@ -20,7 +20,7 @@ from mdsuite.engines.engine import StepError
 from mdsuite.engines.lammps import Lammps, served
 from mdsuite.engines.recording import Segment
 from mdsuite.engines.server import ForceServer
-from mdsuite.run import Run
+from mdsuite.runs import Run
 from mdsuite_driver.client import serve
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import Configuration, Evaluation, Model

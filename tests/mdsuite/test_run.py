@@ -23,7 +23,7 @@ from factories import DATA, argon, run
 
 from mdsuite.cli import main
 from mdsuite.execution.supervise import Status, supervise
-from mdsuite.run import Run, write_run
+from mdsuite.runs import Run, write_run
 from mdsuite.structures import read_structure
 from mdsuite_driver.bundled import inputs_folder
 

@@ -23,7 +23,7 @@ from factories import argon, start
 from mdsuite.engines.axes import wire_cell
 from mdsuite.engines.mpi import preload_mpi
 from mdsuite.engines.server import ForceServer, ModelFailedError
-from mdsuite.run import Coupling, Start
+from mdsuite.runs import Coupling, Start
 from mdsuite_driver import dialect, wire
 from mdsuite_driver.models.protocol import Evaluation
 from mdsuite_driver.soundness import AsymmetricVirialError, HugeForceError, NotFiniteError

@@ -12,7 +12,7 @@ import pytest
 from processes import faulty_run, process_of
 
 from mdsuite.execution.supervise import Status, supervise
-from mdsuite.run import Coupling, write_run
+from mdsuite.runs import Coupling, write_run
 
 PROCESSES = {"engine": "mdsuite.engines", "driver": "mdsuite_driver"}
 GROWTH = 2.0  # MiB between the second tenth of a run and its end; allocators wander by less

@@ -16,7 +16,7 @@ from ase.neighborlist import natural_cutoffs, neighbor_list
 
 from mdsuite.assessed import AssessedLadder, AssessedModel, AssessedRun, Assessment
 from mdsuite.report import words
-from mdsuite.run import FloatArray
+from mdsuite.runs import FloatArray
 from mdsuite_analysis.read import UnreadableRunError, read_frames
 from mdsuite_analysis.series import EnergySeries
 
