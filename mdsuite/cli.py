@@ -703,8 +703,7 @@ def _watch(campaign: Path, every: float, *, once: bool) -> int:
 
     from mdsuite.watching import watch  # noqa: PLC0415  takes time
 
-    sights = watch(campaign, Console(), every, once=once)
-    return 0 if all(each.ended for each in sights) else NOT_RUN
+    return 0 if watch(campaign, Console(), every, once=once) else NOT_RUN
 
 
 def _explain(name: str | None) -> int:

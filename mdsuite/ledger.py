@@ -17,7 +17,7 @@ from mdsuite.kept import Key, keep, read_kept
 from mdsuite.plan import FOREIGN
 from mdsuite.relaxation import relax
 from mdsuite.runs import ANY_ANSWER, Run
-from mdsuite_analysis.ledger.attribution import Account, attribute, crossings
+from mdsuite_analysis.ledger.attribution import Account, attribute, crossings, largest_jumps
 from mdsuite_analysis.ledger.merging import merged
 from mdsuite_analysis.ledger.residual import (
     Box,
@@ -46,7 +46,7 @@ RELAXED = 0.05  # eV/Å, of the largest force; the energy is then known to far l
 SINGLE = 1e-5  # relative; sums in another order differ by less, in single precision too
 FLUSH = 0.5  # Å, by which every atom is moved so that no neighbour list of before can be taken for a new one
 
-VERSION = 3  # of what is kept of a ledger, so that one of an older mdsuite is made again
+VERSION = 4  # of what is kept of a ledger, so that one of an older mdsuite is made again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,8 +171,10 @@ def _measure(
     measured.append(_chance(potential, like))
     if not run.thermostat:
         measured.append(_closure(run, energies, frames, sample))
+    box = Box(cell=start.cell, pbc=start.pbc)
     if cutoff is not None:
-        measured += crossings([sample], splits, Box(cell=start.cell, pbc=start.pbc), cutoff)
+        measured += crossings([sample], splits, box, cutoff)
+    measured += largest_jumps([sample], splits, box, cutoff, numbers=start.numbers, timestep=run.timestep)
     return measured
 
 

@@ -49,7 +49,7 @@ class Sight:
     @property
     def ended(self) -> bool:
         """Whether nothing more comes of it by itself."""
-        return bool(self.status) or self.steps >= self.run.n_steps
+        return bool(self.status)
 
     @property
     def name(self) -> str:
@@ -68,10 +68,14 @@ class Sight:
 
 @dataclass(slots=True)
 class Watch:
-    """The runs of the campaign in a folder; raises InputError where there is none."""
+    """The runs of the campaign in a folder; raises InputError where there is none.
+
+    all_ended : whether they had, at the last look
+    """
 
     campaign: Path
     profile: Profile = field(init=False)
+    all_ended: bool = field(init=False, default=False)
     _seen: dict[str, Sight] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -80,11 +84,15 @@ class Watch:
 
     def look(self) -> list[Sight]:
         """Every run, those at which somebody is at work first; only what has changed is measured again."""
-        for run_id, folder in runs_in(self.campaign).items():
+        folders = runs_in(self.campaign)
+        for run_id, folder in folders.items():
+            if not (folder / "run.json").exists():  # its folder is about to be made
+                continue
             before = self._seen.get(run_id)
             now = _seen(folder, before)
             if before is None or (now.steps, now.status) != (before.steps, before.status):
                 self._seen[run_id] = self._measured(now, folder)
+        self.all_ended = len(self._seen) == len(folders) and all(each.ended for each in self._seen.values())
         return sorted(self._seen.values(), key=lambda each: (each.ended, each.rate is None, each.steps == 0))
 
     def _measured(self, sight: Sight, folder: Path) -> Sight:
@@ -111,19 +119,23 @@ def _seen(folder: Path, before: Sight | None) -> Sight:
     run = read_run(folder) if before is None else before.run
     steps, noted, now = recorded_steps(folder), folder / STATUS, time.monotonic()
     status = Status(json.loads(noted.read_text())["status"]) if noted.is_file() else ""
+    status = status or (Status.DONE if steps >= run.n_steps else "")  # which is noted a moment later
     gone = now - before.at if before is not None else 0.0
     rate = (steps - before.steps) / gone if before is not None and gone > 0.0 and steps > before.steps else None
     return Sight(run=run, steps=steps, status=status, at=now, rate=rate)
 
 
-def watch(campaign: Path, console: Console, every: float, *, once: bool) -> list[Sight]:
-    """Show runs until all have ended, or once: a table on a terminal, else a line for whatever has changed."""
+def watch(campaign: Path, console: Console, every: float, *, once: bool) -> bool:
+    """Show runs until all have ended, or once: a table on a terminal, else a line for whatever has changed.
+
+    Returns whether all have ended.
+    """
     watching = Watch(campaign)
     if console.is_terminal and not once:
         with Live(Text(f"reading {campaign}"), console=console, auto_refresh=False) as live:
             for sights in _looks(watching, every):
                 live.update(_table(sights), refresh=True)
-        return sights
+        return watching.all_ended
     told: dict[str, str] = {}
     for sights in [watching.look()] if once else _looks(watching, every):
         for sight in sights:
@@ -131,14 +143,13 @@ def watch(campaign: Path, console: Console, every: float, *, once: bool) -> list
             if told.get(sight.run.id) != line:
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
                 told[sight.run.id] = line
-    return sights
+    return watching.all_ended
 
 
 def _looks(watching: Watch, every: float) -> Iterator[list[Sight]]:
     while True:
-        sights = watching.look()
-        yield sights
-        if all(each.ended for each in sights):
+        yield watching.look()
+        if watching.all_ended:
             return
         time.sleep(every)
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import pandas as pd
-
+from mdsuite.api import Results
 from mdsuite.files import whole
 
 Json = Mapping[str, Any]
@@ -64,31 +62,17 @@ def _measured(measurement: Json, verdict: Json) -> bool:
     return measurement["name"] in wanted and measurement["subject"] == verdict["subject"]
 
 
-def _table(results: Json) -> pd.DataFrame:
-    rows = []
-    for each in results["measurements"]:
-        low, high = each["ci"] or (math.nan, math.nan)
-        numbers = {"value": _number(each["value"]), "low": _number(low), "high": _number(high)}
-        facts = {"confidence": each["confidence"], "unit": each["unit"], "note": each["note"]}
-        rows.append({"name": each["name"], **numbers, **facts, **each["subject"]})
-    return pd.DataFrame(rows)
-
-
-def _number(value: float | str | None) -> float:
-    return math.nan if value is None else float(value)
-
-
 def _csv(results: Json, output: Path) -> Path:
     path = output / "measurements.csv"
     with whole(path) as temporary:
-        _table(results).to_csv(temporary, index=False)
+        Results(output, results).measurements.to_csv(temporary, index=False)
     return path
 
 
 def _parquet(results: Json, output: Path) -> Path:
     path = output / "measurements.parquet"
     with whole(path) as temporary:
-        _table(results).to_parquet(temporary, index=False)
+        Results(output, results).measurements.to_parquet(temporary, index=False)
     return path
 
 

@@ -142,7 +142,7 @@ def rendered(template: str, vocabulary: Mapping[str, object], **filters: Callabl
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"zip": zip, **filters}
+    environment.filters |= {"zip": zip, "jumps": jumps, **filters}
     environment.globals.update(vocabulary)
     text = environment.get_template(template).render()
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
@@ -359,6 +359,11 @@ def _ledger_cells(run: AssessedRun) -> list[str]:
     found = {each.name: each for each in run.measurements}
     cells = [words.quantity(found.get(f"ledger_{entry}"), unit=False, sign=True) for entry in ENTRIES]
     return [words.number(_energy_change(run)), *cells]
+
+
+def jumps(run: AssessedRun) -> list[Measurement]:
+    """The largest steps of the energy that the ledger has kept."""
+    return [each for each in run.measurements if each.name == "ledger_jump_at"]
 
 
 def _energy_change(run: AssessedRun) -> float:

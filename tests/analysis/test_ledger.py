@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from mdsuite_analysis.ledger.attribution import Account, attribute, crossings
+from mdsuite_analysis.ledger.attribution import Account, attribute, crossings, largest_jumps
 from mdsuite_analysis.ledger.crossing import pairs_crossing
 from mdsuite_analysis.ledger.residual import (
     KINETIC,
@@ -389,6 +389,31 @@ def test_the_jumps_of_a_thin_gas_sit_on_the_few_steps_on_which_a_pair_crosses():
     assert found["crossing_steps"].ci[1] < 0.3
 
 
+def test_the_largest_jumps_name_their_time_and_the_pair_that_crosses():
+    side, potential, dt = 24.0, LennardJones(cut="truncated"), 0.004
+    run = velocity_verlet(potential, side=side, dt=dt, n_kept=50)
+    splits = splits_of(run, potential, side=side)
+    numbers = np.full(N_ATOMS, 18)
+    found = largest_jumps(run.samples, splits, box(side), CUTOFF, numbers=numbers, timestep=dt)
+    sizes = [abs(each.value) for each in found]
+    assert len(found) == 3 and sizes == sorted(sizes, reverse=True)
+    assert sizes[0] == max(abs(split.jump) for split in splits if split.jumps)
+    depth = 4.0 * EPSILON * abs((SIGMA / CUTOFF) ** 12 - (SIGMA / CUTOFF) ** 6)
+    steps = {f"{step.before.step * dt:.6g}": step for sample in run.samples for step in sample.steps}
+    for each in found:
+        pairs = pairs_crossing(steps[each.subject["time_ps"]], box(side), CUTOFF)
+        assert each.subject["pairs"] == ", ".join(f"Ar{first}-Ar{second}" for first, second in pairs)
+        assert abs(each.value) == pytest.approx(depth * len(pairs), rel=0.05)
+    unknown = largest_jumps(run.samples, splits, box(side), None, numbers=numbers, timestep=dt)
+    assert {each.subject["pairs"] for each in unknown} == {"not known"}
+
+
+def test_a_clean_run_has_no_largest_jump():
+    run = velocity_verlet(LennardJones(), n_steps=100)
+    told = {"numbers": np.full(N_ATOMS, 18), "timestep": 0.004}
+    assert largest_jumps(run.samples, splits_of(run, LennardJones()), box(), CUTOFF, **told) == []
+
+
 def test_jumps_elsewhere_are_not_blamed_on_the_cut_off():
     run, splits = truncated_run(0.002)
     share, _ = crossings(run.samples, splits, box(), 3.0)  # no pair comes so near
@@ -414,7 +439,7 @@ def test_pairs_are_seen_across_the_cell_and_beyond_half_of_it(cutoff, n_pairs):
         before=Instant(step=0, positions=before, energy=0.0, forces=0.0 * before),
         after=Instant(step=1, positions=after, energy=0.0, forces=0.0 * before),
     )
-    assert pairs_crossing(step, box(10.0), cutoff) == n_pairs
+    assert pairs_crossing(step, box(10.0), cutoff) == [(0, 1)] * n_pairs
 
 
 def test_atoms_out_of_reach_of_each_other_change_nothing():

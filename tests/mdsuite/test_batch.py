@@ -162,8 +162,7 @@ def test_trajectories_have_a_gpu_each(tmp_path: Path, monkeypatch: pytest.Monkey
     short = ["--replicas", "4", "--time-ps", "0.02", "--no-check", "--no-follow-up", "--temperature-K", "60"]
     command("run", "--engine", "lammps", *model, *short, "--jobs", "2", "--output", tmp_path / "o")
     said = sorted(file.read_text() for file in (tmp_path / "said").iterdir() if file.name != str(os.getpid()))
-    assert {"4", "6"} == set(said), said
-    assert len(said) == 4
+    assert said == ["4", "6"]  # a driver for each GPU, kept from run to run
 
 
 def test_shards_one_after_the_other_are_the_campaign(tmp_path: Path):

@@ -60,7 +60,7 @@ def alone(folders: dict[str, Path], folder: Path) -> dict[str, Path]:
     return again
 
 
-@pytest.mark.parametrize("engine", ["lammps", "ipi"])
+@pytest.mark.parametrize("engine", ["lammps", pytest.param("ipi", marks=pytest.mark.slow)])
 def test_runs_of_a_model_have_one_driver_and_are_those_of_their_own(tmp_path: Path, started: list[int], engine: str):
     folders = replicas(tmp_path / "warm", engine=engine, model=LJ)
     outcomes = run_all(folders, 1, Stop(), quiet)

@@ -35,13 +35,13 @@ def test_a_campaign_is_followed_to_its_end(tmp_path: Path):
 def test_a_terminal_has_a_table_and_nothing_is_measured_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     command("run", *FLAGS, "--replicas", 2, "--time-ps", 0.6, "--no-follow-up", "--output", tmp_path / "o")
     screen = Console(force_terminal=True, width=160, record=True)
-    sights = watch(tmp_path / "o", screen, 0.1, once=False)
+    assert watch(tmp_path / "o", screen, 0.1, once=False)
     said = screen.export_text()
     assert "2 of 2 runs done, 100.0 % of 2400 steps" in said
     assert all("PASS" in line for line in said.rstrip().splitlines()[-2:])
-    assert all(each.drift is not None for each in sights)
     watching = Watch(tmp_path / "o")
     first = watching.look()
+    assert all(each.drift is not None for each in first)
     monkeypatch.setattr("mdsuite.watching.read_energies", lambda _folder: pytest.fail("it was read again"))
     assert watching.look() == first
 
@@ -50,4 +50,8 @@ def test_what_has_not_begun_is_not_done(tmp_path: Path):
     command("submit", *FLAGS, "--shards", 1, "--dry-run", "--replicas", 2, "--output", tmp_path / "o")
     seen = command("watch", tmp_path / "o", "--once")
     assert (seen.exit_code, seen.output.count("0 of 20000 steps\n")) == (3, 2), seen.output
+    folder = next((tmp_path / "o" / "runs").iterdir())
+    (folder / "run.json").rename(folder / "later.json")  # as it is while a campaign is being claimed
+    seen = command("watch", tmp_path / "o", "--once")
+    assert (seen.exit_code, seen.output.count("0 of 20000 steps\n")) == (3, 1), seen.output
     assert command("watch", tmp_path).exit_code == 2

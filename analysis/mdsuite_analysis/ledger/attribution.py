@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdsuite_analysis.drift import MEV_PER_EV
+from mdsuite_analysis.elements import symbol
 from mdsuite_analysis.ledger.crossing import pairs_crossing
 from mdsuite_analysis.ledger.estimation import Design, Estimate
 from mdsuite_analysis.ledger.residual import Box
 from mdsuite_analysis.ledger.sampling import Sample
 from mdsuite_analysis.ledger.split import SIGNIFICANT, Split
 from mdsuite_analysis.measurement import NOT_KNOWN, Measurement, undefined
-from mdsuite_analysis.series import Floats
+from mdsuite_analysis.series import Floats, Integers
 
 SHARES = ("jump", "work", "quadrature", "engine", "precision")
 _SWING = 40.0  # ends of a bounded integrator error differ by less than this many mean |Q|, about one over ω Δt
@@ -121,7 +122,7 @@ def crossings(
         return [undefined(name, "1", reason, confidence) for name in ("crossing_share", "crossing_steps")]
     design = _design(samples, splits)
     steps = [step for sample in samples for step in sample.steps]
-    cross = np.array([float(pairs_crossing(step, box, cutoff) > 0) for step in steps])
+    cross = np.array([float(bool(pairs_crossing(step, box, cutoff))) for step in steps])
     size = np.array([abs(split.jump) if split.jumps else 0.0 for split in splits])
     return [
         _fraction(
@@ -129,6 +130,58 @@ def crossings(
         ),
         _fraction("crossing_steps", design, cross, np.ones_like(cross), confidence, "no step was kept"),
     ]
+
+
+def largest_jumps(
+    samples: Sequence[Sample],
+    splits: Sequence[Split],
+    box: Box,
+    cutoff: float | None,
+    *,
+    numbers: Integers,
+    timestep: float,
+    most: int = 3,
+) -> list[Measurement]:
+    """`ledger_jump_at`, eV, signed: the largest steps of the energy among the kept steps, when, and who came or went.
+
+    The subject names the time (ps) at which the step of the run begins, and the pairs that cross the cut-off in it,
+    by their elements and numbers from 0.
+
+    Parameters
+    ----------
+    samples, splits
+        As in `attribute`.
+    box : Box
+    cutoff : float, Å, or None
+        None where it is not known.
+    numbers : (n_atoms,) int
+        Atomic numbers.
+    timestep : float, ps
+    most : int
+        How many.
+
+    """
+    steps = [step for sample in samples for step in sample.steps]
+    jumping = [(step, split) for step, split in zip(steps, splits, strict=True) if split.jumps]
+    ranked = sorted(jumping, key=lambda each: -abs(each[1].jump))[:most]
+    return [
+        Measurement(
+            name="ledger_jump_at",
+            value=split.jump,
+            unit="eV",
+            subject={
+                "time_ps": f"{step.before.step * timestep:.6g}",
+                "pairs": "not known" if cutoff is None else _told(pairs_crossing(step, box, cutoff), numbers),
+            },
+            note="of the steps that were kept",
+        )
+        for step, split in ranked
+    ]
+
+
+def _told(pairs: Sequence[tuple[int, int]], numbers: Integers) -> str:
+    named = dict.fromkeys("-".join(f"{symbol(int(numbers[atom]))}{atom}" for atom in pair) for pair in pairs)
+    return ", ".join(list(named)[:4]) + (f" and {len(named) - 4} more" if len(named) > 4 else "") if named else "none"
 
 
 def _bars(samples: Sequence[Sample], splits: Sequence[Split], confidence: float) -> dict[str, Bar]:

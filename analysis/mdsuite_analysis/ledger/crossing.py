@@ -10,8 +10,11 @@ from mdsuite_analysis.ledger.sampling import SampledStep
 from mdsuite_analysis.series import Floats, Integers
 
 
-def pairs_crossing(step: SampledStep, box: Box, cutoff: float) -> int:
-    """How many pairs, periodic images included, are on different sides of `cutoff` (Å) at both ends of a step."""
+def pairs_crossing(step: SampledStep, box: Box, cutoff: float) -> list[tuple[int, int]]:
+    """The pairs, periodic images included, that are on different sides of `cutoff` (Å) at both ends of a step.
+
+    Numbers of atoms from 0, the smaller one first; a pair of which several images cross is there as often.
+    """
     start = step.before.positions
     moved = box.displacement(start, step.after.positions)
     reach = cutoff + 2.0 * float(np.linalg.norm(moved, axis=1).max())
@@ -21,7 +24,10 @@ def pairs_crossing(step: SampledStep, box: Box, cutoff: float) -> int:
     apart = images[j] - home[i]
     before = np.linalg.norm(apart, axis=1)
     after = np.linalg.norm(apart + moved[owner[j]] - moved[i], axis=1)
-    return int(((before < cutoff) != (after < cutoff)).sum()) // 2  # each pair is seen from both of its atoms
+    crosses = (before < cutoff) != (after < cutoff)
+    pairs = np.sort(np.stack([i[crosses], owner[j[crosses]]], axis=1), axis=1)
+    seen = sorted((int(first), int(second)) for first, second in pairs)
+    return seen[::2]  # each is seen from both of its atoms
 
 
 def _images(positions: Floats, box: Box, reach: float) -> tuple[Floats, Floats, Integers]:

@@ -16,6 +16,7 @@ from ase.neighborlist import natural_cutoffs, neighbor_list
 
 from mdsuite.assessed import AssessedLadder, AssessedModel, AssessedRun, Assessment
 from mdsuite.report import words
+from mdsuite.report.markdown import jumps
 from mdsuite.runs import FloatArray
 from mdsuite_analysis.read import UnreadableRunError, read_frames
 from mdsuite_analysis.series import EnergySeries
@@ -88,6 +89,7 @@ def _energies(model: AssessedModel, runs: Sequence[AssessedRun], name: str) -> P
             legendgroup=who,
             hovertemplate="%{y:.4g} meV/atom",
         )
+        _add_jumps(figure, run, time, change, look, who)
         drift = run.drift
         if drift is None or not math.isfinite(drift.value):
             continue
@@ -96,7 +98,8 @@ def _energies(model: AssessedModel, runs: Sequence[AssessedRun], name: str) -> P
     _dressed(figure, "time (ps)", "energy change (meV/atom)")
     caption = (
         "Change of the energy that should be conserved, per atom, since the start, with the fitted drift (straight "
-        "line) and what its interval leaves open (band). A click in the legend hides a run, a double click all others."
+        "line) and what its interval leaves open (band). Triangles: the largest jumps that the ledger has seen; point "
+        "at one for the pairs that crossed the cut-off. A click in the legend hides a run, a double click all others."
     )
     title, spoken = f"Energy: {model.card.name}", "; ".join(told)
     return Panel(name=name, title=title, caption=caption, figure=figure, height=460, spoken=spoken)
@@ -108,6 +111,26 @@ def _changes(run: AssessedRun, energies: EnergySeries) -> tuple[FloatArray, Floa
     if run.run.thermostat and energies.conserved_energy is not None:
         energy = energies.conserved_energy
     return energies.time, 1e3 * (energy - energy[0]) / energies.n_atoms
+
+
+def _add_jumps(
+    figure: go.Figure, run: AssessedRun, time: FloatArray, change: FloatArray, look: dict[str, object], who: str
+) -> None:
+    """Marks where the ledger found the energy to jump."""
+    found = jumps(run)
+    if not found:
+        return
+    at = np.array([float(each.subject["time_ps"]) for each in found])
+    figure.add_scatter(
+        x=at,
+        y=np.interp(at, time, change),
+        mode="markers",
+        marker={"symbol": "triangle-down", "size": 11, "color": look["color"], "line": {"width": 1, "color": "black"}},
+        text=[f"jumps by {words.number(1e3 * each.value)} meV; cross: {each.subject['pairs']}" for each in found],
+        hovertemplate="%{x} ps: %{text}<extra></extra>",
+        legendgroup=who,
+        showlegend=False,
+    )
 
 
 def _add_fit(
