@@ -124,7 +124,10 @@ def test_a_drift_that_passes_may_be_too_much_for_a_long_production(
 
 @pytest.mark.parametrize(
     ("defect", "cause"),
-    [("not_extensive?strength=1e-3&host=argon", "not_extensive"), ("truncated?strength=1", "cutoff_discontinuity")],
+    [
+        ("truncated?strength=1", "cutoff_discontinuity"),
+        pytest.param("not_extensive?strength=1e-3&host=argon", "not_extensive", marks=pytest.mark.slow),
+    ],
 )
 def test_what_the_gates_find_is_told_though_every_trajectory_passes(tmp_path: Path, defect: str, cause: str):
     flags = ["--model", f"ase:mdsuite_driver.zoo:{defect}", *ARGON[:-1], "--timestep-fs", 4]

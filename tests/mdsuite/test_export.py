@@ -64,6 +64,7 @@ def test_an_export_answers_as_its_model(written: dict[str, Path], target: str):
     assert len(json.loads((written[target] / "results.json").read_text())["atoms"]) > 5
 
 
+@pytest.mark.slow
 def test_a_package_answers_as_its_model_and_is_served(source: str, tmp_path: Path):
     result = exported(source, tmp_path, "pt2")
     assert result.exit_code == 0, result.output

@@ -199,6 +199,7 @@ def swirling(tmp_path: Path, strength: float) -> list[object]:
     return ["--trust", "--model", model, "--structure", "ethanol", "--replicas", 1, "--time-ps", 1]
 
 
+@pytest.mark.slow
 def test_a_force_with_a_curl_is_not_recommended_though_the_seeds_profile_approves_of_it(tmp_path: Path):
     """One per cent of the total energy is hundreds of kelvin."""
     flags = swirling(tmp_path, 0.004)
