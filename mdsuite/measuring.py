@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from MDAnalysis.core.groups import AtomGroup
 
+from mdsuite.contributed import Contribution, contributed
 from mdsuite.engines.recording import removed_steps
 from mdsuite.errors import InputError
 from mdsuite.execution.supervise import Outcome as Ending
@@ -30,6 +31,7 @@ from mdsuite_analysis.momentum import angular_momentum_drift, momentum_drift
 from mdsuite_analysis.read import read_energies, read_frames, universe
 from mdsuite_analysis.series import EnergySeries, Frames
 from mdsuite_analysis.temperature import species_temperatures, temperature_mean
+from mdsuite_analysis.trajectory import Trajectory
 
 
 def of_energies(series: EnergySeries, *, thermostatted: bool) -> Iterator[Measurement]:
@@ -85,14 +87,39 @@ def measure_run(run: Run, folder: Path, ending: Ending) -> Measured:
         )
     energies = read_energies(folder) if ending.steps else None
     frames = read_frames(folder) if ending.steps and ending.status in (Status.DONE, Status.UNSTABLE) else None
-    measured = (*_measure_energies(run, ending, energies), *_measure_frames(run, frames, energies, ending))
     integrity, unmeasured = _measure_integrity(folder, ending)
+    ours = (
+        *_measure_energies(run, ending, energies),
+        *_measure_frames(run, frames, energies, ending),
+        *integrity,
+    )
+    theirs = _contributed(run, frames, energies, ending, ours)
     return Measured(
         energies=energies,
-        measurements=(*measured, *integrity),
-        unmeasured=unmeasured,
+        measurements=(*ours, *theirs.measurements),
+        unmeasured="; ".join(filter(None, [unmeasured, *theirs.reasons])),
         failure=_failure(run, frames, energies),
     )
+
+
+def _contributed(
+    run: Run, frames: Frames | None, energies: EnergySeries | None, ending: Ending, ours: Sequence[Measurement]
+) -> Contribution:
+    """What other packages measure of a run that is done."""
+    if frames is None or energies is None or ending.status is not Status.DONE:
+        return Contribution()
+    start = run.start
+    trajectory = Trajectory(
+        start=start.configuration,
+        masses=start.masses,
+        energies=energies,
+        frames=frames,
+        temperature=run.temperature,
+        dof=start.n_dof,
+        timestep=run.timestep,
+        thermostatted=bool(run.thermostat),
+    )
+    return contributed(trajectory, ours)
 
 
 def _failure(run: Run, frames: Frames | None, energies: EnergySeries | None) -> Failure | None:

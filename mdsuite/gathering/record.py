@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mdsuite import __version__
+from mdsuite.contributed import measured_by
 from mdsuite.errors import InputError
 from mdsuite.execution.supervise import STATUS, Outcome, noted_outcome
 from mdsuite.files import write_json
@@ -84,7 +84,7 @@ def ended(folder: Path) -> Ended | None:
 
 
 def _ended(noted: Mapping[str, Any]) -> Ended:
-    return noted["status"], noted["steps"], __version__
+    return noted["status"], noted["steps"], measured_by()
 
 
 def ended_of(row: Row) -> Ended:
@@ -178,7 +178,7 @@ def _row(run: Run, folder: Path, outcome: Outcome, **found: Any) -> Row:
         steps=outcome.steps,
         replaced_drivers=len(outcome.events),
         engine_build=built["build"],
-        mdsuite=__version__,
+        mdsuite=measured_by(),
         **{**told, **found},
     )
 

