@@ -72,9 +72,11 @@ def assess(
                 _assess_replicas(group, profile, campaign.horizon_ps, _confidence(group, confidences))
                 for group in _grouped(assessed)
             ]
-            audited = [_audited(plan, output, group, ledgers, card) for group in groups]
+            examined = examinations.get(card.sha256)
+            cutoff = card.cutoff if examined is None else examined.cutoff
+            audited = [_audited(plan, output, group, ledgers, card, cutoff) for group in groups]
             replicas = tuple(_warmed(group, ledgers) for group in audited)
-            model = _assess_model(card, replicas, examinations.get(card.sha256))
+            model = _assess_model(card, replicas, examined)
             turned = tuple(each for each in reversals if each.run.model_sha256 == card.sha256)
             models.append(replace(model, reversals=turned))
     compared = agreements(plan, output, endings)
@@ -229,7 +231,9 @@ def _named(measurements: Iterable[Measurement]) -> dict[str, Measurement]:
     return {each.name: each for each in measurements}
 
 
-def _audited(plan: Plan, output: Path, group: AssessedReplicas, ledgers: Ledgers, card: ModelCard) -> AssessedReplicas:
+def _audited(
+    plan: Plan, output: Path, group: AssessedReplicas, ledgers: Ledgers, card: ModelCard, cutoff: float | None
+) -> AssessedReplicas:
     """With the ledgers of the runs, where a criterion has not passed or they ended before its time."""
     unstable = any(each.ending.status is Status.UNSTABLE for each in group.runs)
     if not unstable and all(each.outcome is Outcome.PASS for each in group.every):
@@ -239,7 +243,7 @@ def _audited(plan: Plan, output: Path, group: AssessedReplicas, ledgers: Ledgers
         if each.ending.status not in (Status.DONE, Status.UNSTABLE):
             runs.append(each)
             continue
-        ledger = ledgers.of(each.run, plan.folder(output, each.run), card)
+        ledger = ledgers.of(each.run, plan.folder(output, each.run), card, cutoff)
         measured = tuple(about(one, **_subject(each.run)) for one in ledger.measurements)
         runs.append(replace(each, ledger=ledger, measurements=(*each.measurements, *measured)))
     return replace(group, runs=tuple(runs))

@@ -11,7 +11,7 @@ from pathlib import Path
 from mdsuite.files import write_json
 from mdsuite_analysis.measurement import Measurement
 
-Key = Sequence[str | int | float]
+Key = Sequence[str | int | float | None]
 
 
 def read_kept(path: Path, key: Key) -> list[Measurement] | None:

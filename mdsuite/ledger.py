@@ -85,9 +85,9 @@ class Ledgers:
         for session in self._sessions.values():
             session.close()
 
-    def of(self, run: Run, folder: Path, card: ModelCard) -> Ledger:
-        """That of what a run has recorded, of a model with this card."""
-        kept, key = folder / "ledger.json", [*_key(run, folder), self._doubles.get(run.model, "")]
+    def of(self, run: Run, folder: Path, card: ModelCard, cutoff: float | None) -> Ledger:
+        """That of what a run has recorded, of a model with this card and this cut-off (Å), if it is known."""
+        kept, key = folder / "ledger.json", [*_key(run, folder), self._doubles.get(run.model, ""), cutoff]
         known = read_kept(kept, key)
         if known is not None:
             return Ledger(measurements=tuple(known))
@@ -99,7 +99,7 @@ class Ledgers:
         if sum(sample.n_steps for sample in samples) < recorded_steps(folder):
             return Ledger(unmeasured="the engine did not ask for forces once in every step")
         try:
-            measured = _measure(run, folder, samples, self._session(run.model), self._twin(run, card), card.cutoff)
+            measured = _measure(run, folder, samples, self._session(run.model), self._twin(run, card), cutoff)
         except NoEvaluationError as error:
             return Ledger(unmeasured=f"a recorded step could not be evaluated again: {error}")
         keep(kept, key, measured)
