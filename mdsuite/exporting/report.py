@@ -9,10 +9,11 @@ from typing import Any
 
 from mdsuite.examination import Examination, beside
 from mdsuite.exporting.export import Export
-from mdsuite.files import write_json, write_text
+from mdsuite.files import write_json
 from mdsuite.judgement.judge import Judged, Verdict
 from mdsuite.report import words
 from mdsuite.report.markdown import rendered
+from mdsuite.report.page.readable import write_readable
 from mdsuite.report.provenance import PACKAGES, here
 from mdsuite.report.results import SCHEMA, measurement_entry, verdict_entry
 
@@ -44,7 +45,7 @@ class Checked:
 
 
 def write_export_report(export: Export, checked: Checked, output: Path) -> Path:
-    """Write report.md and results.json; returns the path of report.md."""
+    """Write report.md, report.html and results.json; returns the path of report.md."""
     write_json(output / "results.json", export_results(export, checked))
     vocabulary = {
         "export": export,
@@ -55,8 +56,7 @@ def write_export_report(export: Export, checked: Checked, output: Path) -> Path:
         "limit": words.limit,
         "of": lambda kind: [each for each in export.measurements if each.name.startswith(f"{kind}_")],
     }
-    write_text(output / "report.md", rendered("export.md.j2", vocabulary))
-    return output / "report.md"
+    return write_readable(output, rendered("export.md.j2", vocabulary))
 
 
 def export_results(export: Export, checked: Checked) -> dict[str, Any]:

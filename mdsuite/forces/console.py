@@ -27,4 +27,6 @@ def print_forces(console: Console, forces: ForceReport, report: Path) -> None:
         console.print(words, markup=False, highlight=False, soft_wrap=True)
     if forces.unanswered:
         console.print(f"{len(forces.unanswered)} frames not answered by the model: {forces.unanswered[0].reason}")
-    console.print(f"\nno approval for dynamics follows from forces alone\nreport:  {report}", soft_wrap=True)
+    page = report.with_suffix(".html")
+    console.print("\nno approval for dynamics follows from forces alone")
+    console.print(f"report:  {report}\npage:    {page}", soft_wrap=True)

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mdsuite.files import write_json, write_text
+from mdsuite.files import write_json
 from mdsuite.forces.evaluate import ForceReport
 from mdsuite.forces.figure import draw_forces
 from mdsuite.judgement.judge import Verdict
 from mdsuite.report import words
 from mdsuite.report.markdown import rendered
+from mdsuite.report.page.readable import write_readable
 from mdsuite.report.provenance import PACKAGES, here
 from mdsuite.report.results import SCHEMA, measurement_entry, model_entry
 from mdsuite_analysis.measurement import Measurement
@@ -34,7 +35,7 @@ IN_TABLES = ("force_r2_component", "force_rmse_component", "force_mae_component"
 
 
 def write_forces_report(report: ForceReport, output: Path) -> Path:
-    """Write report.md, results.json and figures; returns the path of report.md."""
+    """Write report.md, report.html, results.json and figures; returns the path of report.md."""
     draw_forces(report, output / "figures")
     write_json(output / "results.json", forces_results(report))
     vocabulary = {
@@ -47,8 +48,7 @@ def write_forces_report(report: ForceReport, output: Path) -> Path:
         "note": words.note,
         "reasons": sorted({each.reason for each in report.unanswered}),
     }
-    write_text(output / "report.md", rendered("forces.md.j2", vocabulary))
-    return output / "report.md"
+    return write_readable(output, rendered("forces.md.j2", vocabulary))
 
 
 def forces_results(report: ForceReport) -> dict[str, Any]:

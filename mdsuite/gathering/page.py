@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mdsuite.execution.supervise import Status
-from mdsuite.files import write_json, write_text
+from mdsuite.files import write_json
 from mdsuite.gathering.gather import Summary
 from mdsuite.gathering.kinds import JudgedKind
 from mdsuite.gathering.record import UNREADABLE
@@ -15,6 +15,7 @@ from mdsuite.gathering.store import FOLDER, write_kinds
 from mdsuite.judgement.judge import Verdict
 from mdsuite.report import words
 from mdsuite.report.markdown import rendered
+from mdsuite.report.page.readable import write_readable
 from mdsuite.report.provenance import PACKAGES, here
 from mdsuite.report.results import SCHEMA, json_number
 
@@ -23,13 +24,12 @@ MOST_KINDS, MOST_REASONS = 20, 10
 
 
 def write_page(of: Summary) -> Path:
-    """Write report.md, results.json and the table of kinds beside the tables of runs; returns the path of report.md."""
+    """Write report.md, report.html, results.json and a table of kinds; returns the path of report.md."""
     folder = of.output / FOLDER
     provenance = here((*PACKAGES, "pyarrow"))
     write_kinds(folder / KINDS_FILE, [_row(each) for each in of.kinds])
     write_json(folder / "results.json", _results(of, provenance))
-    write_text(folder / "report.md", _page(of, provenance))
-    return folder / "report.md"
+    return write_readable(folder, _page(of, provenance), of.verdict)
 
 
 def _page(of: Summary, provenance: Mapping[str, str]) -> str:

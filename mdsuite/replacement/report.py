@@ -23,6 +23,7 @@ from mdsuite.replacement.soundness import Soundness
 from mdsuite.replacement.thresholds import Threshold, as_toml
 from mdsuite.report import words
 from mdsuite.report.markdown import rendered
+from mdsuite.report.page.readable import write_readable
 from mdsuite.report.provenance import here
 from mdsuite.report.results import SCHEMA, measurement_entry
 from mdsuite_analysis.measurement import Measurement, about, named
@@ -68,12 +69,12 @@ def write_report(found: Replacement, output: Path) -> Path:
         "limit": words.limit,
         "provenance": here(PACKAGES),
     }
-    write_text(output / "report.md", rendered("compare.md.j2", vocabulary))
+    report = write_readable(output, rendered("compare.md.j2", vocabulary), found.standing)
     write_json(output / "results.json", _results(found))
     if found.accepted and found.thresholds:
         title = f"errors of {found.candidate.name} on structures of {vocabulary['data']}"
         write_text(output / "thresholds.toml", as_toml(found.thresholds, title))
-    return output / "report.md"
+    return report
 
 
 def print_end(found: Replacement, report: Path) -> None:
@@ -95,7 +96,8 @@ def print_end(found: Replacement, report: Path) -> None:
             console.print(f"{reason.what}: {reason.says}", markup=False, highlight=False, soft_wrap=True)
     if found.wanted:
         console.print(f"about {found.wanted} structures would decide", highlight=False)
-    console.print(f"\noutcome: {found.standing}\nreport:  {report}", soft_wrap=True, highlight=False)
+    page = report.with_suffix(".html")
+    console.print(f"\noutcome: {found.standing}\nreport:  {report}\npage:    {page}", soft_wrap=True, highlight=False)
 
 
 def _refusal(each: Threshold) -> str:

@@ -10,22 +10,21 @@ from mdsuite.examination import Examination
 from mdsuite.files import write_json, write_text
 from mdsuite.report.figures import draw, draw_divergence
 from mdsuite.report.markdown import check_markdown, markdown, series_markdown
+from mdsuite.report.page.readable import write_readable
 from mdsuite.report.results import check_results, results, series_results
 
 
 def write_series_report(analysis: Analysis, output: Path) -> Path:
-    """Write report.md and results.json of a bare series; returns the path of report.md."""
+    """Write report.md, report.html and results.json of a bare series; returns the path of report.md."""
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / "results.json", series_results(analysis))
-    write_text(output / "report.md", series_markdown(analysis))
-    return output / "report.md"
+    return write_readable(output, series_markdown(analysis), analysis.verdict)
 
 
 def write_check_report(examination: Examination, output: Path) -> Path:
-    """Write report.md and results.json of static checks; returns the path of report.md."""
+    """Write report.md, report.html and results.json of static checks; returns the path of report.md."""
     write_json(output / "results.json", check_results(examination))
-    write_text(output / "report.md", check_markdown(examination))
-    return output / "report.md"
+    return write_readable(output, check_markdown(examination), examination.verdict)
 
 
 RUN, AGREE = "report.md.j2", "agree.md.j2"
@@ -39,10 +38,11 @@ def write_report(assessment: Assessment, output: Path, template: str = RUN) -> P
     for comparison in assessment.plan.comparisons:
         draw_divergence(assessment.plan, comparison, output)
     write_json(output / "results.json", results(assessment, output))
-    report, text = output / "report.md", markdown(assessment, output, template)
-    write_text(report, text)
-    if template == RUN:
-        from mdsuite.report.page.build import page  # noqa: PLC0415  plotly takes time
+    text = markdown(assessment, output, template)
+    if template != RUN:
+        return write_readable(output, text, assessment.verdict)
+    from mdsuite.report.page.build import page  # noqa: PLC0415  plotly takes time
 
-        write_text(output / "report.html", page(assessment, text, output))
-    return report
+    write_text(output / "report.md", text)
+    write_text(output / "report.html", page(assessment, text, output))
+    return output / "report.md"

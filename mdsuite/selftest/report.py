@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mdsuite.files import write_json, write_text
+from mdsuite.files import write_json
 from mdsuite.judgement.judge import Judged
 from mdsuite.report import words
 from mdsuite.report.markdown import rendered
+from mdsuite.report.page.readable import write_readable
 from mdsuite.report.provenance import PACKAGES, here
 from mdsuite.report.results import SCHEMA, cause_entry, measurement_entry, verdict_entry
 from mdsuite.selftest.confusion import Confusion
@@ -19,11 +20,10 @@ Json = dict[str, Any]  # whatever json can hold
 
 
 def write_selftest_report(confusion: Confusion, output: Path) -> Path:
-    """Write report.md and results.json; returns the path of report.md."""
+    """Write report.md, report.html and results.json; returns the path of report.md."""
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / "results.json", selftest_results(confusion))
-    write_text(output / "report.md", selftest_markdown(confusion))
-    return output / "report.md"
+    return write_readable(output, selftest_markdown(confusion), confusion.verdict)
 
 
 def selftest_results(confusion: Confusion) -> Json:

@@ -81,6 +81,12 @@ def test_a_broken_engine_makes_the_verdict(judged: tuple[Result, dict[str, Any]]
     assert (judged[0].exit_code, judged[1]["verdict"]) == (1, "NOT RECOMMENDED")
 
 
+def test_a_page_shows_how_they_part(judged: tuple[Result, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory):
+    page = Path(judged[0].output.rsplit("report:", 1)[1].split()[0]).with_suffix(".html").read_text()
+    assert "NOT RECOMMENDED" in page
+    assert "data:image/png;base64," in page
+
+
 @pytest.mark.parametrize("engine", FOUND_BY)
 def test_a_broken_engine_is_found_by_what_it_breaks(engine: str, judged: tuple[Result, dict[str, Any]]):
     assert FOUND_BY[engine] in failures(judged[1], engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,3 +157,18 @@ def test_everything_of_the_report_is_on_the_page(report: Path):
     for heading in (line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")):
         assert heading.startswith("STATUS") or f"<h2>{heading}</h2>" in html.replace("&amp;", "&"), heading
     assert HOSTILE in text and HOSTILE not in html
+
+
+@browser_is_here
+def test_other_commands_write_such_a_page_too(browser: webdriver.Chrome, tmp_path: Path):
+    steps = range(2000)
+    rows = "".join(f"{step * 0.001},{-10.0 + 0.004 * step * 0.001 + 0.001 * math.sin(step)}\n" for step in steps)
+    (tmp_path / "e.csv").write_text("time_ps,total_energy_eV\n" + rows)
+    command("analyze", tmp_path / "e.csv", "--n-atoms", 2, "--output", tmp_path / "o")
+    page = tmp_path / "o" / "report.html"
+    browser.get_log("browser")
+    browser.get(page.as_uri())
+    assert "NOT RECOMMENDED" in browser.find_element(By.CSS_SELECTOR, ".verdict .word").text
+    assert browser.find_elements(By.CSS_SELECTOR, "table.sortable th button")
+    assert [each for each in browser.get_log("browser") if each["level"] == "SEVERE"] == []
+    assert page.stat().st_size < 1e5  # nothing is drawn, so the library that draws is not there
