@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import importlib.util
 import json
 import os
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from mdsuite import __version__
+from mdsuite import __version__, completion
 from mdsuite.coordination import coordinating
 from mdsuite.errors import InputError
 from mdsuite.execution.stop import Stop
@@ -52,7 +53,22 @@ DEADLINE = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+class Commands(click.Group):
+    """Those of mdsuite; a word that is none of them is answered with what is near."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], self.commands, n=1)
+            hint = f"did you mean {near[0]}?" if near else "mdsuite --help lists them"
+            raise click.UsageError(f"there is no command {args[0]}; {hint}", ctx) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(__version__)
 def main() -> None:
     """Decide whether a machine-learned interatomic potential may be trusted in production MD."""
@@ -60,12 +76,28 @@ def main() -> None:
 
 CAMPAIGN = (
     click.argument("campaign", required=False, type=click.Path(path_type=Path), metavar="[CAMPAIGN.toml]"),
-    click.option("--engine", multiple=True, metavar="E", help="Who integrates: lammps, ipi, ase, lammps-native."),
     click.option(
-        "--model", "models", multiple=True, metavar="M", help="Checkpoint, bundled name, ase:FILE.py:FACTORY."
+        "--engine",
+        multiple=True,
+        metavar="E",
+        shell_complete=completion.engines,
+        help="Who integrates: lammps, ipi, ase, lammps-native.",
     ),
     click.option(
-        "--structure", "structures", multiple=True, metavar="S", help="File that ASE reads, or a bundled name."
+        "--model",
+        "models",
+        multiple=True,
+        metavar="M",
+        shell_complete=completion.models,
+        help="Checkpoint, bundled name, ase:FILE.py:FACTORY.",
+    ),
+    click.option(
+        "--structure",
+        "structures",
+        multiple=True,
+        metavar="S",
+        shell_complete=completion.structures,
+        help="File that ASE reads, or a bundled name.",
     ),
     click.option(
         "--double", multiple=True, metavar="M", help="Each model in double precision, to see what rounding does."
@@ -84,7 +116,10 @@ CAMPAIGN = (
     click.option("--replicas", type=int, help="Velocity seeds for each structure.  [default: 4, or 1 with file]"),
     click.option("--seed", type=int, help="Of the velocities.  [default: 0]"),
     click.option(
-        "--profile", metavar="P", help="Criteria: a bundled name or a TOML file.  [default: production-nve or -nvt]"
+        "--profile",
+        metavar="P",
+        shell_complete=completion.profile,
+        help="Criteria: a bundled name or a TOML file.  [default: production-nve or -nvt]",
     ),
     click.option("--early", is_flag=True, default=None, help="End replicas as soon as their drift is decided."),
     click.option("--reverse", is_flag=True, default=None, help="Turn each first replica round, and see it come back."),
@@ -176,10 +211,19 @@ def plan(campaign: Path | None, output: Path, jobs: int | None, *, as_json: bool
 
 
 @main.command()
-@click.argument("model")
+@click.argument("model", shell_complete=completion.models)
 @click.option("--native", "natives", multiple=True, metavar="N", help="The same as LAMMPS' own: FILE.toml, or bundled.")
-@click.option("--structure", "structures", multiple=True, metavar="S", help="[default: the first bundled one]")
-@click.option("--engine", multiple=True, metavar="E", help="[default: lammps, ipi and ase]")
+@click.option(
+    "--structure",
+    "structures",
+    multiple=True,
+    metavar="S",
+    shell_complete=completion.structures,
+    help="[default: the first bundled one]",
+)
+@click.option(
+    "--engine", multiple=True, metavar="E", shell_complete=completion.engines, help="[default: lammps, ipi and ase]"
+)
 @click.option("--time-ps", type=float, default=1.0, help="Length of each trajectory, ps.")
 @click.option("--timestep-fs", type=float, help="fs.  [default: 0.5]")
 @click.option("--temperature-K", "temperature_K", type=float, help="K.  [default: 300]")
@@ -222,9 +266,22 @@ def agree(
 
 
 @main.command()
-@click.argument("model")
-@click.option("--structure", "structures", multiple=True, metavar="S", help="[default: the first bundled one]")
-@click.option("--profile", default="static", metavar="P", help="Criteria: a bundled name or a TOML file.")
+@click.argument("model", shell_complete=completion.models)
+@click.option(
+    "--structure",
+    "structures",
+    multiple=True,
+    metavar="S",
+    shell_complete=completion.structures,
+    help="[default: the first bundled one]",
+)
+@click.option(
+    "--profile",
+    default="static",
+    metavar="P",
+    shell_complete=completion.profile,
+    help="Criteria: a bundled name or a TOML file.",
+)
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), help="What it is said to compute in.")
 @click.option("--seed", type=int, default=0, help="Of directions and displacements.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of the model.")
@@ -263,9 +320,31 @@ def selftest(only: tuple[str, ...], all_hosts: bool, without_runs: bool, jobs: i
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("campaign.toml"))
-@click.option("--model", "models", multiple=True, metavar="M", help="Path, bundled name, or ase:FILE.py:FACTORY.")
-@click.option("--structure", "structures", multiple=True, metavar="S", help="Path or bundled name.")
-@click.option("--engine", multiple=True, metavar="E", default=("lammps",), show_default=True, help="Who integrates.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="M",
+    shell_complete=completion.models,
+    help="Path, bundled name, or ase:FILE.py:FACTORY.",
+)
+@click.option(
+    "--structure",
+    "structures",
+    multiple=True,
+    metavar="S",
+    shell_complete=completion.structures,
+    help="Path or bundled name.",
+)
+@click.option(
+    "--engine",
+    multiple=True,
+    metavar="E",
+    shell_complete=completion.engines,
+    default=("lammps",),
+    show_default=True,
+    help="Who integrates.",
+)
 @click.option("--temperature-K", "temperature_K", type=float, default=300.0, show_default=True, help="K.")
 @click.option("--timestep-fs", type=float, default=0.5, show_default=True, help="fs.")
 @click.option("--time-ps", type=float, default=10.0, show_default=True, help="Length of each trajectory, ps.")
@@ -284,7 +363,7 @@ def init(file: Path, **told: Any) -> None:
 
 
 @main.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completion.names)
 def explain(name: str | None) -> None:
     """Say what a measurement, a criterion or a cause is, where its limit comes from, and what to do.
 
@@ -296,6 +375,19 @@ def explain(name: str | None) -> None:
     Without NAME it lists every name. Exit codes: 0 explained, 2 no such name.
     """  # noqa: D301  \b is click's
     _finish(lambda: _explain(name))
+
+
+@main.command("completion")
+@click.argument("shell", type=click.Choice(completion.SHELLS))
+def print_completion(shell: str) -> None:
+    """Print what makes SHELL complete commands, options, bundled names and files.
+
+    \b
+    mdsuite completion bash >> ~/.bashrc
+    mdsuite completion zsh >> ~/.zshrc
+    mdsuite completion fish > ~/.config/fish/completions/mdsuite.fish
+    """  # noqa: D301  \b is click's
+    click.echo(completion.script(main, "mdsuite", shell))
 
 
 @main.command()
@@ -321,8 +413,11 @@ def doctor(output: Path) -> None:
 def run_shard(campaign: Path, text: str, jobs: int | None, deadline: float | None) -> None:
     """Bring one share of the runs of the campaign in DIR to their ends; several shares may run at once.
 
+    \b
+    mdsuite run-shard DIR --shard 3/20
+
     Exit codes: 0 done, 1 some have failed, 2 no campaign there, 75 stopped and resumable.
-    """
+    """  # noqa: D301  \b is click's
     _carry_out(lambda stop: _run_shard(campaign, text, jobs or _n_cpus(), stop), deadline, scheduled=True)
 
 
@@ -369,14 +464,22 @@ def watch(campaign: Path, every: float, once: bool) -> None:
 def status(campaign: Path) -> None:
     """Say how far the runs of the campaign in DIR are, and its jobs.
 
+    \b
+    mdsuite status mdsuite-out
+
     Exit codes: 0 all runs are done, 2 no campaign there, 3 some are not.
-    """
+    """  # noqa: D301  \b is click's
     _finish(lambda: _status(campaign))
 
 
 @main.command()
 @click.argument("campaign", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--profile", metavar="P", help="Criteria: a bundled name or a TOML file.  [default: the campaign's]")
+@click.option(
+    "--profile",
+    metavar="P",
+    shell_complete=completion.profile,
+    help="Criteria: a bundled name or a TOML file.  [default: the campaign's]",
+)
 @click.option(
     "--keep",
     type=click.Choice(["all", "flagged", "none"]),
@@ -389,8 +492,12 @@ def gather(campaign: Path, profile: str | None, keep: str) -> None:
 
     Runs may be going on meanwhile. What is in the tables already is not read again.
 
+    \b
+    mdsuite gather DIR
+    mdsuite gather DIR --keep flagged
+
     Exit codes: 0 approved, 1 not recommended or conditional, 2 no campaign there, 3 inconclusive or not all have ended.
-    """
+    """  # noqa: D301  \b is click's
     _finish(lambda: _gather(campaign, profile, keep))
 
 
@@ -399,8 +506,11 @@ def gather(campaign: Path, profile: str | None, keep: str) -> None:
 def cancel(campaign: Path) -> None:
     """End the jobs of the campaign in DIR; its runs can be gone on with.
 
+    \b
+    mdsuite cancel DIR
+
     Exit codes: 0 ended, 2 none were submitted.
-    """
+    """  # noqa: D301  \b is click's
     _finish(lambda: _cancel(campaign))
 
 
@@ -414,7 +524,13 @@ def cancel(campaign: Path) -> None:
 )
 @click.option("--reference-spacing-fs", type=click.FloatRange(0, min_open=True), help="Between its frames, in a file.")
 @click.option("--temperature-K", "temperature_K", type=click.FloatRange(0, min_open=True), help="The target, K.")
-@click.option("--profile", default="production-nve", metavar="P", help="Criteria: a bundled name or a TOML file.")
+@click.option(
+    "--profile",
+    default="production-nve",
+    metavar="P",
+    shell_complete=completion.profile,
+    help="Criteria: a bundled name or a TOML file.",
+)
 @click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-analysis"), help="For the report.")
 def analyze_sources(
     sources: tuple[Path, ...],
@@ -462,7 +578,7 @@ def analyze_sources(
     for each in analysis.judged:
         where = f" ({each.subject['source']})" if len(analysis.analyzed) > 1 and "source" in each.subject else ""
         click.echo(f"{each.criterion.label}{where}: {each.outcome}")
-    click.echo(f"\nverdict: {analysis.verdict}\nreport:  {report}")
+    click.echo(f"\nverdict: {analysis.verdict}\nreport:  {report}\npage:    {report.with_suffix('.html')}")
     sys.exit(exit_code(analysis.verdict))
 
 
@@ -472,8 +588,11 @@ def analyze_sources(
 def run_one(folder: Path, deadline: float | None) -> None:
     """Bring the run in FOLDER to its end; does nothing if it is there.
 
+    \b
+    mdsuite run-one mdsuite-out/runs/8f67e0848680e098
+
     Exit codes: 0 done, 1 failed, 2 no run there, 75 stopped and resumable.
-    """
+    """  # noqa: D301  \b is click's
     from mdsuite.engines.recording import removed_steps  # noqa: PLC0415
     from mdsuite.execution.supervise import Status, supervise  # noqa: PLC0415
     from mdsuite.execution.worker import stop_with_worker  # noqa: PLC0415
@@ -495,12 +614,19 @@ def run_one(folder: Path, deadline: float | None) -> None:
 
 
 @main.command()
-@click.argument("model")
+@click.argument("model", shell_complete=completion.models)
 @click.option(
     "--reference", "references", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="Frames."
 )
 @click.option("--teacher", metavar="CALC", help="Who labels the structures: gfn2-xtb or ase:MODULE_OR_FILE.py:FACTORY.")
-@click.option("--structure", "structures", multiple=True, metavar="S", help="Frames that the teacher labels.")
+@click.option(
+    "--structure",
+    "structures",
+    multiple=True,
+    metavar="S",
+    shell_complete=completion.structures,
+    help="Frames that the teacher labels.",
+)
 @click.option("--seed", type=int, default=0, help="Of the bootstrap.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of the model.")
 @click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
@@ -522,7 +648,7 @@ def forces(
 
 
 @main.command()
-@click.argument("model")
+@click.argument("model", shell_complete=completion.models)
 @click.option(
     "--to", "target", type=click.Choice(["torchscript", "pt2", "onnx"]), required=True, help="onnx: energies."
 )
@@ -547,7 +673,7 @@ def export(model: str, target: str, weights: str | None, output: Path, *, check:
 
 
 @main.command()
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...", shell_complete=completion.models)
 @click.option(
     "--from",
     "folders",
@@ -608,8 +734,8 @@ def fit(recipe: Path, output: Path) -> None:
 
 
 @main.command()
-@click.argument("baseline")
-@click.argument("candidate")
+@click.argument("baseline", shell_complete=completion.models)
+@click.argument("candidate", shell_complete=completion.models)
 @click.option("--data", multiple=True, required=True, type=click.Path(path_type=Path), metavar="FILE", help="Labels.")
 @click.option(
     "--train",
@@ -628,8 +754,21 @@ def fit(recipe: Path, output: Path) -> None:
 @click.option("--candidate-also", multiple=True, metavar="M", help="The same of CANDIDATE.")
 @click.option("--thresholds", type=click.Path(path_type=Path), metavar="FILE.toml", help="Present ones, on errors.")
 @click.option("--quick", is_flag=True, help="Errors and bases alone: no other evaluators, static checks or cost.")
-@click.option("--structure", "structures", multiple=True, metavar="S", help="Trajectories of both from here, too.")
-@click.option("--engine", multiple=True, metavar="E", help="Who integrates them.  [default: lammps]")
+@click.option(
+    "--structure",
+    "structures",
+    multiple=True,
+    metavar="S",
+    shell_complete=completion.structures,
+    help="Trajectories of both from here, too.",
+)
+@click.option(
+    "--engine",
+    multiple=True,
+    metavar="E",
+    shell_complete=completion.engines,
+    help="Who integrates them.  [default: lammps]",
+)
 @click.option("--time-ps", type=float, help="Length of each trajectory, ps.  [default: 10]")
 @click.option("--timestep-fs", type=float, help="fs.  [default: 0.5]")
 @click.option("--temperature-K", "temperature_K", type=float, help="K.  [default: 300]")
@@ -918,7 +1057,7 @@ def _selftest(only: Sequence[str], output: Path, jobs: int, stop: Stop, *, all_h
     bench = Bench(output=output, static=read_profile("static"), stop=stop)
     confusion = carry_out(cases, bench, runs=runs, jobs=jobs, told=click.echo)
     report = write_selftest_report(confusion, output)
-    click.echo(f"\nverdict: {confusion.verdict}\nreport:  {report}")
+    click.echo(f"\nverdict: {confusion.verdict}\nreport:  {report}\npage:    {report.with_suffix('.html')}")
     return STOPPED if stop.requested else exit_code(confusion.verdict)
 
 
@@ -1048,7 +1187,7 @@ def _gather(campaign: Path, profile: str | None, keep: str) -> int:
         click.echo(f"{model.name}: {model.verdict} ({told})")
     if (left := found.n_planned - found.n_ended) > 0:
         click.echo(f"{left} of {found.n_planned} runs have not ended")
-    click.echo(f"\nverdict: {found.verdict}\nreport:  {report}")
+    click.echo(f"\nverdict: {found.verdict}\nreport:  {report}\npage:    {report.with_suffix('.html')}")
     return exit_code(found.verdict)
 
 

@@ -21,6 +21,9 @@ from mdsuite.judgement.judge import verdict
 from mdsuite.plan import Plan
 from mdsuite.report.words import limit, quantity
 
+IN_VIEW = 24
+"""Runs, each with a bar of its own."""
+
 COLOURS = {"APPROVED": "green", "NOT RECOMMENDED": "red", "CONDITIONAL": "yellow", "INCONCLUSIVE": "yellow"}
 
 
@@ -34,26 +37,40 @@ class Rate(ProgressColumn):
 
 
 class LiveRuns:
-    """A progress bar for each run."""
+    """A progress bar for each run; of many runs, for those that go on, and one for all of them."""
 
     def __init__(self, progress: Progress, plan: Plan) -> None:
         self._progress = progress
-        self._timesteps = {run.id: run.timestep for run in plan.all_runs}
-        self._tasks: dict[str, TaskID] = {
-            run.id: progress.add_task(
-                f"{run.model_name} {run.structure} {run.replica} {run.engine}", total=run.n_steps, note="waiting"
-            )
-            for run in plan.all_runs
-        }
+        self._runs = {run.id: run for run in plan.all_runs}
+        self._many = len(self._runs) > IN_VIEW
+        self._tasks: dict[str, TaskID] = {}
+        self._ended: set[str] = set()
+        if self._many:
+            self._all = progress.add_task("all runs", total=len(self._runs), note="ended")
+        else:
+            for run in plan.all_runs:
+                self._shown(run.id)
 
     def __call__(self, run_id: str, advance: Advance) -> None:
         """Show how far a run is."""
         if advance.waiting:
             self._progress.console.print(waiting_line(run_id, advance.waiting), markup=False)
             return
-        picoseconds = f"{advance.step * self._timesteps[run_id]:.2f} ps"
+        picoseconds = f"{advance.step * self._runs[run_id].timestep:.2f} ps"
         note = picoseconds if advance.outcome is None else f"{picoseconds} {advance.outcome.status}"
-        self._progress.update(self._tasks[run_id], completed=advance.step, note=note, rate=advance.steps_per_second)
+        task = self._shown(run_id)
+        self._progress.update(task, completed=advance.step, note=note, rate=advance.steps_per_second)
+        if self._many and advance.outcome is not None:
+            self._progress.remove_task(self._tasks.pop(run_id))
+            self._ended.add(run_id)
+            self._progress.update(self._all, completed=len(self._ended))
+
+    def _shown(self, run_id: str) -> TaskID:
+        if run_id not in self._tasks:
+            run = self._runs[run_id]
+            name = f"{run.model_name} {run.structure} {run.replica} {run.engine}"
+            self._tasks[run_id] = self._progress.add_task(name, total=run.n_steps, note="waiting")
+        return self._tasks[run_id]
 
 
 def waiting_line(run_id: str, address: str) -> str:
@@ -147,6 +164,7 @@ def print_examination(console: Console, examination: Examination, report: Path) 
         console.print(f"\n{cause.name}: {cause.sentence}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"\nverdict: [bold {COLOURS[examination.verdict]}]{examination.verdict}[/]")
     console.print(f"report:  {report}", soft_wrap=True, highlight=False)
+    console.print(f"page:    {report.with_suffix('.html')}", soft_wrap=True, highlight=False)
 
 
 def _print_verdict(console: Console, assessment: Assessment, report: Path) -> None:
