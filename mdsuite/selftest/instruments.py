@@ -16,21 +16,24 @@ from mdsuite.campaign import Campaign, read_campaign
 from mdsuite.examination import ALL, Subject, examine
 from mdsuite.execution.local import run_all
 from mdsuite.execution.stop import Stop
+from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.criteria import Profile, read_profile
 from mdsuite.judgement.judge import Judged, Outcome
 from mdsuite.plan import Plan, Structure, claim, make_plan
 from mdsuite.preparation import Prepared
+from mdsuite.reversal import turn_round
 from mdsuite.runs import Run
-from mdsuite.selftest.trial import AGREE, LEDGER, RUN, STAGES, STATIC, Case, Finding, Setup, Sign, sign_of
+from mdsuite.selftest.trial import AGREE, LEDGER, REVERSE, RUN, STAGES, STATIC, Case, Finding, Setup, Sign, sign_of
 from mdsuite.structures import configuration, read_structure
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import DOUBLE, Configuration
 
 REPLICAS = 4
 PROFILE = "production-nve"
-FRAME_STEPS = {RUN: 20, AGREE: 10}
-ENGINES = {RUN: ["lammps"], AGREE: ["ase", "lammps"]}  # the first is the reference, whose masses are right
+FRAME_STEPS = {RUN: 20, AGREE: 10, REVERSE: 20}
+ENGINES = {RUN: ["lammps"], REVERSE: ["lammps"], AGREE: ["ase", "lammps"]}
+"""Where engines are compared the first is the reference, whose masses are right."""
 
 FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -47,7 +50,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Families of static checks, by what the names of their measurements begin with."""
 
 OTHER = "other checks"
-COLUMNS = (*FAMILIES, OTHER, RUN, LEDGER, AGREE)
+COLUMNS = (*FAMILIES, OTHER, RUN, LEDGER, REVERSE, AGREE)
 
 
 class StoppedError(Exception):
@@ -140,16 +143,39 @@ def compared(setup: Setup, folder: Path, bench: Bench) -> Finding:
     )
 
 
+def turned(setup: Setup, folder: Path, bench: Bench) -> Finding:
+    """What a trajectory says that is turned round, in the precision that sound hosts compute in."""
+
+    def carried_out(runs: Plan, place: Path) -> dict[str, Ending]:
+        return _carried_out(runs, place, bench)
+
+    plan = make_plan(_campaign(setup, REVERSE))
+    cards = tuple(dataclasses.replace(card, dtype=DOUBLE) for card in plan.cards)
+    (there_and_back,) = turn_round(
+        dataclasses.replace(plan, cards=cards), folder, read_profile(PROFILE), {}, carried_out
+    )
+    return Finding(
+        signs={REVERSE: sign_of(there_and_back.judged)},
+        judged=there_and_back.judged,
+        reason=there_and_back.unmeasured,
+    )
+
+
 def _assessed(setup: Setup, folder: Path, bench: Bench, instrument: str) -> Assessment:
     """The runs of an instrument, carried out and judged; raises StoppedError."""
     plan = with_wrong_masses(make_plan(_campaign(setup, instrument)), setup.mass_factor)
+    endings = _carried_out(plan, folder, bench)
+    profile = read_profile(PROFILE if instrument == RUN else "agreement")
+    unprepared = Prepared(endings={}, structures={}, starts={})
+    return assess(plan, folder, endings, profile, unprepared, each_run=instrument == RUN)
+
+
+def _carried_out(plan: Plan, folder: Path, bench: Bench) -> dict[str, Ending]:
     claim(plan, folder)
     endings = run_all({run.id: plan.folder(folder, run) for run in plan.all_runs}, 1, bench.stop, _silently)
     if bench.stop.requested:
         raise StoppedError
-    profile = read_profile(PROFILE if instrument == RUN else "agreement")
-    unprepared = Prepared(endings={}, structures={}, starts={})
-    return assess(plan, folder, endings, profile, unprepared, each_run=instrument == RUN)
+    return endings
 
 
 def _campaign(setup: Setup, instrument: str) -> Campaign:
@@ -184,7 +210,9 @@ def _silently(*_told: object) -> None:
     """Show nothing."""
 
 
-INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType({STATIC: examined, RUN: integrated, AGREE: compared})
+INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType(
+    {STATIC: examined, RUN: integrated, AGREE: compared, REVERSE: turned}
+)
 
 
 def answers_as_clean(case: Case, clean: Case) -> bool:

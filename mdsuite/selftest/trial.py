@@ -14,7 +14,7 @@ from mdsuite.judgement.judge import Judged, Outcome
 from mdsuite_driver.zoo import ANIMALS, Animal
 
 CLEAN = "clean"
-STATIC, RUN, LEDGER, AGREE = "static", "run", "ledger", "agree"
+STATIC, RUN, LEDGER, AGREE, REVERSE = "static", "run", "ledger", "agree", "reversal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,8 @@ class Case:
         """Those that can show it; trajectories where static checks are not enough."""
         if self.animal.factory is None:
             return (RUN, AGREE) if self.animal.name == "wrong_mass" else (RUN,)
-        return (STATIC,) if "static" in self.animal.found_by or not self.animal.found_by else (STATIC, RUN)
+        first = (STATIC,) if "static" in self.animal.found_by or not self.animal.found_by else (STATIC, RUN)
+        return (*first, REVERSE) if REVERSE in self.animal.found_by else first
 
 
 def _source(case: Case) -> str:

@@ -22,7 +22,7 @@ from mdsuite.selftest.carry_out import carry_out
 from mdsuite.selftest.confusion import Confusion
 from mdsuite.selftest.instruments import COLUMNS, OTHER, Bench, family_of, with_wrong_masses
 from mdsuite.selftest.report import write_selftest_report
-from mdsuite.selftest.trial import AGREE, CLEAN, RUN, STATIC, Case, Finding, Sign, choose
+from mdsuite.selftest.trial import AGREE, CLEAN, REVERSE, RUN, STATIC, Case, Finding, Sign, choose
 from mdsuite_driver.zoo import ANIMALS
 
 QUICK = ("symmetry", "locality")
@@ -62,7 +62,7 @@ def tried(
     clean = [Case(animal=ANIMALS[CLEAN], host=host, strength=0.0) for host in ("argon", "student")]
     chosen = list(choose(names, all_hosts=False))
     cases = [*chosen, *clean]
-    patch.setattr(carrying_out, "INSTRUMENTS", dict.fromkeys((STATIC, RUN, AGREE), instrument))
+    patch.setattr(carrying_out, "INSTRUMENTS", dict.fromkeys((STATIC, RUN, AGREE, REVERSE), instrument))
     return carry_out(chosen, bench(folder), runs=runs, jobs=2, told=quietly)
 
 
