@@ -23,6 +23,7 @@ from mdsuite import __version__, completion
 from mdsuite.coordination import coordinating
 from mdsuite.errors import InputError
 from mdsuite.execution.stop import Stop
+from mdsuite.waits import waiting
 
 if TYPE_CHECKING:
     from mdsuite.execution.local import Execute
@@ -962,8 +963,8 @@ def _check(
     output.mkdir(parents=True, exist_ok=True)
     declared = replace(card, dtype=dtype or card.dtype)
     subject = Subject(source=source, card=declared, trust=trust, threads=threads)
-    with console.status("starting the driver") as status:
-        examination = examine(subject, given, criteria, output, seed=seed, told=status.update)
+    with waiting(console, "starting the driver") as told:
+        examination = examine(subject, given, criteria, output, seed=seed, told=told)
     print_examination(console, examination, write_check_report(examination, output))
     return exit_code(examination.verdict)
 
@@ -992,10 +993,10 @@ def _forces(
     console = Console()
     source, card = served_source(model, trust=trust)
     output.mkdir(parents=True, exist_ok=True)
-    with console.status("reading the reference" if references else f"labelling with {teacher}") as status:
+    with waiting(console, "reading the reference" if references else f"labelling with {teacher}") as told:
         known = read_references(references) if references else labelled_by(str(teacher), structures)
         log = output / "driver.log"
-        report = evaluate(source, card, known, log, trust=trust, threads=threads, seed=seed, told=status.update)
+        report = evaluate(source, card, known, log, trust=trust, threads=threads, seed=seed, told=told)
     print_forces(console, report, write_forces_report(report, output))
     return NOT_RUN if report.unanswered else 0
 
@@ -1011,15 +1012,15 @@ def _export(model: str, target: str, weights: str, output: Path, *, check: bool,
 
     console = Console()
     source, _ = served_source(model, trust=trust)
-    with console.status("loading") as status:
+    with waiting(console, "loading") as told:
         try:
-            exported = export(source, target, weights, output, trust=trust, told=status.update)
+            exported = export(source, target, weights, output, trust=trust, told=told)
         except ExportError as error:
             click.echo(f"mdsuite: {error}", err=True)
             return 1
         checked = Checked(reason="as was asked for")
         if check:
-            checked = checked_beside(source, exported, output / "static", trust=trust, told=status.update)
+            checked = checked_beside(source, exported, output / "static", trust=trust, told=told)
     print_export(console, exported, checked, write_export_report(exported, checked, output))
     return 0
 
@@ -1036,7 +1037,7 @@ def _card(models: Sequence[str], folders: Sequence[Path], output: Path, *, threa
     served = [served_source(model, trust=trust) for model in models]
     output.mkdir(parents=True, exist_ok=True)
     carded = []
-    with Console().status("measuring speed"):
+    with waiting(Console(), "measuring speed"):
         for source, known in served:
             speed = measured_speed(source, known, output / "driver.log", trust=trust, threads=threads)
             carded.append(Carded(evidence_of(known, results), speed))
@@ -1091,7 +1092,7 @@ def _run(
         assessment = Conductor(console, profile, execute, stop, agreement).assessed(campaign, output)
         if assessment is None:
             return STOPPED
-        with console.status("writing"):
+        with waiting(console, "writing"):
             report = write_report(assessment, output, AGREE if agreement else RUN)
     (print_agreements if agreement else print_summary)(console, assessment, report)
     return exit_code(assessment.verdict)
@@ -1132,8 +1133,8 @@ def _plan(
     planned = make_plan(campaign)
     require_ours(planned, output)
     console = Console(stderr=as_json)
-    with stop.listening(), console.status("timing") as status:
-        timed = pilots(planned.all_runs, output.with_name(f"{output.name}-pilots"), stop, status.update)
+    with stop.listening(), waiting(console, "timing") as told:
+        timed = pilots(planned.all_runs, output.with_name(f"{output.name}-pilots"), stop, told)
     found = estimate(planned, output, timed)
     if as_json:
         click.echo(json.dumps(shown.as_json(found), indent=1, ensure_ascii=False))

@@ -12,6 +12,7 @@ from mdsuite.assessed import Assessment
 from mdsuite.assessment import TWIN, assess, examine_models, prepared_twin
 from mdsuite.campaign import Campaign
 from mdsuite.early import integrate_early, limit_of
+from mdsuite.examination import Examination
 from mdsuite.execution.local import Execute
 from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import Outcome as Ending
@@ -21,6 +22,7 @@ from mdsuite.plan import Plan, claim, make_plan, open_folder, require_accepted, 
 from mdsuite.preparation import Prepared, prepare
 from mdsuite.progress import live, plain, print_stopped
 from mdsuite.reversal import turn_round
+from mdsuite.waits import waiting
 
 Endings = dict[str, Ending]
 
@@ -58,14 +60,13 @@ class Conductor:
         if prepared.equilibration is not None and prepared.stopped:
             print_stopped(console, prepared.equilibration, prepared.endings)
             return None
-        with console.status("loading models and structures"):
+        with waiting(console, "loading models and structures"):
             plan = make_plan(
                 campaign, across_models=self.agreement, structures=prepared.structures, starts=prepared.starts
             )
             require_accepted(plan)
             open_folder(plan, output)
-        with console.status("static checks") as status:
-            examinations = {} if self.agreement else examine_models(plan, self.profile, output, status.update)
+        examinations = {} if self.agreement else self._examined(plan, output)
         plan, endings, confidences = self._ended(plan, prepared, output)
         if stop.requested and any(each.status is Status.STOPPED for each in endings.values()):
             print_stopped(console, plan, endings)
@@ -73,7 +74,7 @@ class Conductor:
         turned = [] if not campaign.reverse else turn_round(plan, output, self.profile, examinations, self._claimed)
         if stop.requested:
             return None
-        with console.status("measuring"):
+        with waiting(console, "measuring"):
             return assess(
                 plan,
                 output,
@@ -85,6 +86,12 @@ class Conductor:
                 turned,
                 each_run=not self.agreement,
             )
+
+    def _examined(self, plan: Plan, output: Path) -> dict[str, Examination]:
+        if not (plan.campaign.check and self.profile.gates):
+            return {}
+        with waiting(self.console, "static checks") as told:
+            return examine_models(plan, self.profile, output, told)
 
     def _ended(self, plan: Plan, prepared: Prepared, output: Path) -> tuple[Plan, Endings, Mapping[str, float]]:
         """Runs at their ends, or where they were decided: the plan as it became, endings, confidences of intervals."""

@@ -79,12 +79,19 @@ def waiting_line(run_id: str, address: str) -> str:
 
 
 @contextmanager
-def plain(_plan: Plan) -> Iterator[Show]:
-    """Nothing where the output is not a terminal, but for what somebody has to act upon."""
+def plain(plan: Plan) -> Iterator[Show]:
+    """Where the output is not a terminal: a line for every run that ends, and for what somebody has to act upon."""
+    names = {run.id: f"{run.model_name} {run.structure} #{run.replica} {run.engine}" for run in plan.all_runs}
+    ended: set[str] = set()
 
     def show(run_id: str, advance: Advance) -> None:
         if advance.waiting:
             click.echo(waiting_line(run_id, advance.waiting))
+        if (outcome := advance.outcome) is not None:
+            ended.add(run_id)
+            why = f": {outcome.reason.splitlines()[0]}" if outcome.reason else ""
+            count = f"[{len(ended)} of {len(names)}]"
+            click.echo(f"{count} {names[run_id]}: {outcome.status} after {outcome.steps} steps{why}")
 
     yield show
 

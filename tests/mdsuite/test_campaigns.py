@@ -9,6 +9,7 @@ from typing import Any
 import ase.io
 import numpy as np
 import pytest
+from campaigns import BRIEF
 from click.testing import CliRunner, Result
 
 from mdsuite.cli import main
@@ -135,3 +136,11 @@ def test_what_the_gates_find_is_told_though_every_trajectory_passes(tmp_path: Pa
     report = (tmp_path / "o" / "report.md").read_text()
     causes = report.split("## Causes")[1].split("## Analysis")[0]
     assert f"`{cause}`" in causes and "| Trajectory |" not in causes
+
+
+def test_a_log_says_what_is_waited_for_and_how_every_run_has_ended(tmp_path: Path):
+    said = run(tmp_path / "o", *BRIEF[2:]).output.splitlines()
+    assert said[:1] == ["loading models and structures …"]
+    ends = [line for line in said if line.startswith("[")]
+    assert [line.split("]")[0] for line in ends] == ["[1 of 2", "[2 of 2"]
+    assert all(line.endswith("lammps: done after 200 steps") for line in ends)

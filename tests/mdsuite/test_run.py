@@ -367,7 +367,7 @@ def test_a_driver_that_somebody_else_starts_is_served_where_that_is_allowed(tmp_
     assert (refused.exit_code, "--accept-foreign" in refused.output) == (2, True)
     ask = [sys.executable, "-m", "mdsuite", "run", *map(str, arguments), "--accept-foreign"]
     process = subprocess.Popen(ask, env=environment(), stdout=subprocess.PIPE, text=True)
-    told = process.stdout.readline()
+    told = next(line for line in process.stdout if "waits for" in line)
     socket = re.search(r"waits for an i-PI client: --unix (\S+)", told)
     client = Path(sys.executable).with_name("i-pi-py_driver")
     served = subprocess.run(

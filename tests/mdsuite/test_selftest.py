@@ -112,7 +112,7 @@ def test_nothing_is_left_but_logs_reports_and_what_was_measured(reduced: tuple[C
         for name in left
         if name.endswith(tuple(f"-{check}{again}.json" for check in QUICK for again in ("", "-again")))
     }
-    assert left - kept == {"report.md", "results.json", "driver.log"}
+    assert left - kept == {"report.md", "report.html", "results.json", "driver.log"}
 
 
 @pytest.mark.parametrize(
