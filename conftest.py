@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pytest
 import yaml
 from sybil import Example, Sybil
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
@@ -30,6 +31,12 @@ ROOT = Path(__file__).parent
 LOOSELY = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 BAD_INPUT = 2
 SHELL = (">", ">>", "|", "&&")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No model is there compiled, whatever is in the cache of who tests; what is compiled goes here."""
+    os.environ["MDSUITE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 def carried_out(example: Example) -> str | None:

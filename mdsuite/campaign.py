@@ -133,6 +133,7 @@ class Campaign(Section):
     horizon_ps: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     trust: bool = False
     threads: int = Field(default=1, ge=1)
+    compile: Literal["auto", "always", "never"] = "auto"
     dynamics: Dynamics = Dynamics()
     preparation: Preparation = Preparation()
     coupling: Coupling = Coupling()

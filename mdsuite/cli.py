@@ -126,6 +126,11 @@ CAMPAIGN = (
     click.option("--reverse", is_flag=True, default=None, help="Turn each first replica round, and see it come back."),
     click.option("--horizon-ps", type=float, help="Length of the production runs to be judged for, ps."),
     click.option("--threads", type=int, help="CPU threads for each model.  [default: 1]"),
+    click.option(
+        "--compile",
+        type=click.Choice(["auto", "always", "never"]),
+        help="Evaluate models compiled, where it pays.  [default: auto]",
+    ),
     click.option("--check/--no-check", default=None, help="Static checks of each model first.  [default: check]"),
     click.option(
         "--follow-up/--no-follow-up",
@@ -1125,7 +1130,8 @@ def _plan(
 
     campaign = _told(file, flags)
     _require_lammps(campaign.engine, campaign.lammps_library)
-    from mdsuite.plan import make_plan, require_ours  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.evaluation import with_evaluators  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.plan import make_plan, require_ours  # noqa: PLC0415
     from mdsuite.planning import console as shown  # noqa: PLC0415
     from mdsuite.planning.estimate import estimate  # noqa: PLC0415
     from mdsuite.planning.pilot import pilots  # noqa: PLC0415
@@ -1133,6 +1139,7 @@ def _plan(
     planned = make_plan(campaign)
     require_ours(planned, output)
     console = Console(stderr=as_json)
+    planned = with_evaluators(planned, output, console.print)
     with stop.listening(), waiting(console, "timing") as told:
         timed = pilots(planned.all_runs, output.with_name(f"{output.name}-pilots"), stop, told)
     found = estimate(planned, output, timed)
@@ -1239,13 +1246,15 @@ def _submit(file: Path | None, output: Path, flags: dict[str, Any], again: Seque
             "know each other. Run such a campaign in one job: mdsuite run"
         )
     _require_lammps(campaign.engine, campaign.lammps_library)
-    from mdsuite.plan import claim, make_plan, require_accepted  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.evaluation import with_evaluators  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.plan import claim, make_plan, require_accepted  # noqa: PLC0415
 
     require_none(output)
     planned = make_plan(campaign)
     require_accepted(planned)
     if (least := len(planned.all_runs)) < told["shards"]:
         raise InputError(f"wanted at most as many shards as runs, which are {least}, got {told['shards']}")
+    planned = with_evaluators(planned, output, click.echo)
     with coordinating(output, "mdsuite submit") as unseen:
         _warn(unseen)
         claim(planned, output)

@@ -14,13 +14,13 @@ import numpy as np
 from torch import nn
 
 from mdsuite.errors import InputError
-from mdsuite.exporting.make import TARGETS, Example
+from mdsuite.exporting.make import TARGETS
 from mdsuite.exporting.probes import probes
 from mdsuite_analysis.measurement import Measurement
 from mdsuite_driver.models.exported import EnergyModel, GraphModel, graph_of
 from mdsuite_driver.models.graph import EnergyAndGradient, with_stored_weights
 from mdsuite_driver.models.load import load, resolve
-from mdsuite_driver.models.neighbours import vectors_within
+from mdsuite_driver.models.package import example
 from mdsuite_driver.models.protocol import Configuration, Evaluation, Model, ModelCard, ModelError
 
 TOLERANCE = 1e-8
@@ -110,14 +110,6 @@ def _exportable(source: str, *, trust: bool) -> Exportable:
     if not isinstance(getattr(model, "network", None), nn.Module):
         raise InputError(f"{model.card.name} ({model.card.kind}) cannot be exported; what can is the project's PaiNN")
     return cast("Exportable", model)
-
-
-def example(of: Configuration, card: ModelCard) -> Example:
-    """A configuration as a graph takes it."""
-    import torch  # noqa: PLC0415  takes seconds
-
-    i, j, vectors = (torch.as_tensor(each) for each in vectors_within(of, card.cutoff or 0.0))
-    return torch.as_tensor(of.numbers), i, j, vectors.to(getattr(torch, card.dtype))
 
 
 def compared(

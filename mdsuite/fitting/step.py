@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mdsuite.errors import InputError
 from mdsuite.fitting.batch import Batch
 from mdsuite.fitting.recipe import Training
-from mdsuite.tracing import traced
+from mdsuite_driver.models.package import traced
 from mdsuite_driver.models.painn import PaiNN
 from mdsuite_driver.models.protocol import first_line
 

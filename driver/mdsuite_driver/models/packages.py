@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from mdsuite_driver.models.ase_calculator import AseModel, load_ase_calculator, typed
-from mdsuite_driver.models.protocol import Model, ModelCard, ModelError, first_line
+from mdsuite_driver.models.protocol import COMPILED, Model, ModelCard, ModelError, first_line
 
 GROUP = "mdsuite.models"
 
@@ -204,7 +204,15 @@ def _ase(location: str, trust: bool) -> Model:
     return load_ase_calculator(f"ase:{location}", trust=trust)
 
 
-OURS: Mapping[str, Load] = MappingProxyType({"ase": _ase, **{name: each.load for name, each in PACKAGES.items()}})
+def _compiled(location: str, trust: bool) -> Model:
+    from mdsuite_driver.models.compiled import load_compiled  # noqa: PLC0415  it loads the model by what loads this
+
+    return load_compiled(location, trust)
+
+
+OURS: Mapping[str, Load] = MappingProxyType(
+    {"ase": _ase, COMPILED: _compiled, **{name: each.load for name, each in PACKAGES.items()}}
+)
 """By what a source begins with."""
 
 

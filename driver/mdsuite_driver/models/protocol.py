@@ -74,6 +74,9 @@ class ModelCard:
     origin: str = ""
 
 
+COMPILED = "compiled"
+"""What the source of a compiled model begins with."""
+
 DOUBLE = "float64"
 """What the card of a model says that computes in double precision."""
 

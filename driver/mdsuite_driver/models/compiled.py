@@ -1,0 +1,233 @@
+"""Models compiled for this machine: made once, kept on disk, and compared with the network whenever they are loaded.
+
+``compiled:SOURCE`` names the model of another source, compiled. ``python -m mdsuite_driver.models.compiled SOURCE``
+makes it and says how near its answers are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mdsuite_driver.models.neighbours import collected, vectors_within
+from mdsuite_driver.models.protocol import (
+    DOUBLE,
+    Configuration,
+    Evaluation,
+    FloatArray,
+    Model,
+    ModelCard,
+    ModelError,
+    require_known,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mdsuite_driver.models.exported import Graph
+
+TOLERANCE = {DOUBLE: 1e-9}
+"""By which an answer may differ, relative to the largest energy per atom or force, or to 1 eV or 1 eV/Å."""
+
+COARSE = 1e-4  # in single precision
+
+SIZES = (2, 3, 8, 24)
+SPACE = 14.0  # Å³ for each atom of a question
+CLOSEST = 0.9  # Å
+
+
+class CompiledModel:
+    """A model whose energy and gradient are one compiled graph; what that was not made for is asked of the model."""
+
+    def __init__(self, model: Model, graph: Graph) -> None:
+        self._model = model
+        self._graph = graph
+
+    @property
+    def card(self) -> ModelCard:
+        """That of the model, whose answers these are."""
+        return self._model.card
+
+    def evaluate(self, configuration: Configuration) -> Evaluation:
+        """Energy, forces and virial; raises ModelError as the model does."""
+        card = self.card
+        if any(configuration.pbc) and not card.periodic:
+            return self._model.evaluate(configuration)  # which says why not
+        require_known(configuration, card.species or (), card.name)
+        i, j, vectors = vectors_within(configuration, card.cutoff or 0.0)
+        if min(len(configuration.numbers), len(i)) < 2:  # fewer than the graph is open for
+            return self._model.evaluate(configuration)
+        energy, gradient = self._graph(configuration.numbers, i, j, vectors)
+        return collected(energy, len(configuration.numbers), i, j, vectors, gradient)
+
+
+def load_compiled(location: str, trust: bool) -> Model:
+    """The model of a source, compiled here or before; raises ModelError where that cannot be, or would not be it."""
+    from mdsuite_driver.models.load import load  # noqa: PLC0415  it knows of this module
+
+    model = load(location, trust=trust)
+    network = network_of(model)
+    path = package_of(model)
+    if not path.exists():
+        _make(model, network, path)
+    made = CompiledModel(model, _graph(path, model.card))
+    require_same(made, model)
+    return made
+
+
+def network_of(model: Model) -> nn.Module:
+    """What of a model can be compiled; raises ModelError where nothing can."""
+    from torch import nn  # noqa: PLC0415  takes seconds
+
+    network = getattr(model, "network", None)
+    if not isinstance(network, nn.Module):
+        raise ModelError(
+            f"{model.card.name} ({model.card.kind}) cannot be compiled; what can are the project's PaiNN and ACE"
+        )
+    return network
+
+
+def package_of(model: Model) -> Path:
+    """Where its package is, or would be: by weights, code, version of torch and kind of processor."""
+    import torch  # noqa: PLC0415
+
+    facts = {
+        "weights": model.card.sha256,
+        "dtype": model.card.dtype,
+        "code": _code(),
+        "torch": torch.__version__,
+        "machine": [platform.machine(), torch.backends.cpu.get_cpu_capability(), _processor()],
+    }
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+    return cache_folder() / f"{model.card.name.replace('/', '_')}-{digest}.pt2"
+
+
+def cache_folder() -> Path:
+    """Of compiled models: in ``MDSUITE_CACHE``, or in ``mdsuite`` of ``XDG_CACHE_HOME`` or ``~/.cache``."""
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(os.environ.get("MDSUITE_CACHE") or Path(home) / "mdsuite") / "compiled"
+
+
+def require_same(made: Model, model: Model) -> None:
+    """Raise ModelError unless both give the same answers to random atoms of several numbers, but for rounding."""
+    tolerance = TOLERANCE.get(model.card.dtype, COARSE)
+    for question in questions(model.card):
+        ours, theirs = made.evaluate(question), model.evaluate(question)
+        n = len(question.numbers)
+        for what, a, b in (
+            ("energy per atom", np.array(ours.energy / n), np.array(theirs.energy / n)),
+            ("forces", ours.forces, theirs.forces),
+            ("virial per atom", ours.virial / n, theirs.virial / n),
+        ):
+            apart = _apart(a, b)
+            if not apart <= tolerance:  # also reached for NaN
+                raise ModelError(
+                    f"{model.card.name}, compiled, answers otherwise than the model: {what} of {n} atoms differs by "
+                    f"{apart:.2g}, where {tolerance:.0e} is rounding; evaluate it as it is (--compile never)"
+                )
+
+
+def _apart(ours: FloatArray, theirs: FloatArray) -> float:
+    scale = max(1.0, float(np.abs(theirs).max(initial=0.0)))
+    return float(np.abs(ours - theirs).max(initial=0.0)) / scale
+
+
+def questions(card: ModelCard) -> Iterator[Configuration]:
+    """Random atoms in the open, and in a cell where the model has cells."""
+    random = np.random.default_rng(0)
+    for n_atoms in SIZES:
+        yield _question(random, card, n_atoms, width=0.0)
+        if card.periodic:
+            yield _question(random, card, n_atoms, width=1.2 * max(card.minimum_width, card.cutoff or 0.0))
+
+
+def _question(random: np.random.Generator, card: ModelCard, n_atoms: int, width: float) -> Configuration:
+    edge = width or (SPACE * n_atoms) ** (1.0 / 3.0)
+    positions = [edge * random.random(3)]
+    while len(positions) < n_atoms:
+        candidate = edge * random.random(3)
+        if min(float(np.linalg.norm(candidate - each)) for each in positions) > CLOSEST:
+            positions.append(candidate)
+    periodic = width > 0.0
+    return Configuration(
+        numbers=random.choice(np.array(card.species or (6,), dtype=np.int64), n_atoms),
+        positions=np.array(positions),
+        cell=edge * np.eye(3) if periodic else np.zeros((3, 3)),
+        pbc=(periodic, periodic, periodic),
+    )
+
+
+def _make(model: Model, network: nn.Module, path: Path) -> None:
+    """By whoever comes first; the others wait for it."""
+    from mdsuite_driver.models.package import example, write_package  # noqa: PLC0415
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path.with_suffix(".lock")):
+        if path.exists():
+            return
+        temporary = path.with_name(f".{os.getpid()}-{path.name}")
+        try:
+            question = next(each for each in questions(model.card) if len(each.numbers) == SIZES[-1])
+            write_package(network, model.card, example(question, model.card), temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    with lock.open("w") as file:
+        with contextlib.suppress(OSError):  # without locks several make the same, and the last one's is kept
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _graph(path: Path, card: ModelCard) -> Graph:
+    from mdsuite_driver.models.exported import graph_of, open_package  # noqa: PLC0415
+
+    try:
+        return graph_of(open_package(path)[0], card.dtype)
+    except (RuntimeError, OSError, ValueError) as error:
+        raise ModelError(f"the compiled model {path} cannot be loaded; remove it, and it is made anew") from error
+
+
+def _code() -> str:
+    """Of all models: what a package was made of must not be guessed."""
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _processor() -> str:
+    """What it can do, for compiled code of another kind of processor may end a process."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return hashlib.sha256(flags.encode()).hexdigest()
+
+
+def main() -> int:
+    """Make it; exit code 0 where it is there and the same, 1 where it cannot be."""
+    source, *flags = sys.argv[1:]
+    try:
+        model = load_compiled(source, "--trust" in flags)
+    except ModelError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{model.card.name} is compiled")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""Which models of a campaign are evaluated compiled: those for which it pays, or all that can be.
+
+A run keeps the way in which it was begun, for another would change its last digits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from mdsuite.engines.recording import recorded_steps
+from mdsuite.errors import InputError
+from mdsuite.plan import FOREIGN, Plan
+from mdsuite.runs import Run
+from mdsuite_driver.models.compiled import load_compiled, package_of
+from mdsuite_driver.models.load import load
+from mdsuite_driver.models.protocol import COMPILED, Configuration, Model, ModelError
+
+AUTO, ALWAYS, NEVER = "auto", "always", "never"
+PAYS = 120.0  # s of evaluations that are left to every processor; compiling takes about half a minute
+TIMED = 3
+"""Evaluations, of which the fastest tells."""
+
+Told = Callable[[str], None]
+
+
+def with_evaluators(plan: Plan, output: Path, told: Told) -> Plan:
+    """The same plan, its models compiled where its campaign wants that.
+
+    Raises InputError where a model is to be compiled always, and cannot be.
+    """
+    wanted = plan.campaign.compile
+    models = {run.model: None for run in plan.all_runs if run.native is None and not run.model.startswith(FOREIGN)}
+    plain = [model for model in models if not model.startswith(f"{COMPILED}:")]
+    begun = {run.id: _begun_with(output, plan, run) for run in plan.all_runs}
+    compiled = {model for model in plain if wanted != NEVER and _compile(model, plan, output, told)}
+
+    def chosen(run: Run) -> Run:
+        if run.model not in plain:
+            return run
+        ours = begun[run.id] if begun[run.id] is not None else run.model in compiled
+        return dataclasses.replace(run, model=f"{COMPILED}:{run.model}") if ours else run
+
+    doubles = {**plan.doubles, **{f"{COMPILED}:{model}": double for model, double in plan.doubles.items()}}
+    return dataclasses.replace(
+        plan,
+        runs=tuple(map(chosen, plan.runs)),
+        comparisons=tuple(
+            dataclasses.replace(
+                each,
+                reference=chosen(each.reference),
+                others=tuple(map(chosen, each.others)),
+                fine=tuple(map(chosen, each.fine)),
+                coarse=tuple(map(chosen, each.coarse)),
+            )
+            for each in plan.comparisons
+        ),
+        doubles=doubles,
+    )
+
+
+def _begun_with(output: Path, plan: Plan, run: Run) -> bool | None:
+    """Whether what a run has recorded was evaluated compiled; None where it has recorded nothing."""
+    folder = plan.folder(output, run)
+    if not (folder / "run.json").exists() or not recorded_steps(folder):
+        return None
+    told: Mapping[str, str] = json.loads((folder / "run.json").read_text())
+    return told["model"].startswith(f"{COMPILED}:")
+
+
+def _compile(source: str, plan: Plan, output: Path, told: Told) -> bool:
+    """Whether a model is there compiled, having been made where it pays."""
+    trust, always = plan.campaign.trust, plan.campaign.compile == ALWAYS
+    model = load(source, trust=trust)
+    try:
+        package = package_of(model)
+    except ModelError as error:
+        if always:
+            raise InputError(f"{error}; leave --compile always out") from error
+        return False
+    left = _left(source, plan, output)
+    if not (always or package.exists() or _seconds(model, left) > PAYS):
+        return False
+    why = _unfit(source, trust=trust) if package.exists() else _unmade(source, package, told, trust=trust)
+    if not why:
+        return True
+    if always:
+        raise InputError(f"{model.card.name} cannot be compiled: {why}")
+    told(f"{model.card.name} is evaluated as it is, for it could not be compiled: {why}")
+    return False
+
+
+def _unfit(source: str, *, trust: bool) -> str:
+    """Why a model that was compiled before cannot be used; nothing where it can."""
+    try:
+        load_compiled(source, trust)
+    except ModelError as error:
+        return str(error)
+    return ""
+
+
+def _unmade(source: str, package: Path, told: Told, *, trust: bool) -> str:
+    """Why a model could not be compiled; nothing where it was. In a process of its own, which it may end."""
+    told(f"compiling {package.name.rpartition('-')[0]}, about half a minute, once")
+    command = [sys.executable, "-m", "mdsuite_driver.models.compiled", source, *(["--trust"] if trust else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return ""
+    package.unlink(missing_ok=True)
+    return (done.stderr.strip().splitlines() or [f"its process ended with {done.returncode}"])[-1]
+
+
+def _left(source: str, plan: Plan, output: Path) -> list[tuple[Run, int]]:
+    """The runs of a model, each with the steps that it has still to take."""
+    return [
+        (run, run.n_steps - recorded_steps(plan.folder(output, run)))
+        for run in plan.all_runs
+        if run.model == source and recorded_steps(plan.folder(output, run)) < run.n_steps
+    ]
+
+
+def _seconds(model: Model, left: list[tuple[Run, int]]) -> float:
+    """How long every processor is busy with evaluations of the model as it is."""
+    cost: dict[str, float] = {}
+    for run, _ in left:
+        if run.structure not in cost:
+            cost[run.structure] = _cost(model, run)
+    processors = len(os.sched_getaffinity(0))
+    at_a_time = max(1, min(len(left), processors // max((run.threads for run, _ in left), default=1)))
+    return sum(steps * cost[run.structure] for run, steps in left) / at_a_time
+
+
+def _cost(model: Model, run: Run) -> float:
+    """Of one evaluation, s, on as many threads as its driver will have."""
+    start = run.start
+    question = Configuration(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(run.threads)
+    try:
+        times = []
+        for _ in range(TIMED):
+            begun = time.perf_counter()
+            model.evaluate(question)
+            times.append(time.perf_counter() - begun)
+    except ModelError:
+        return 0.0  # its run will say why
+    finally:
+        torch.set_num_threads(threads)
+    return min(times)

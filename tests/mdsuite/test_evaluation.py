@@ -1,0 +1,179 @@
+"""Compiled models: made once, the same as the model, kept by a run, refused where they differ."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from campaigns import BRIEF, command, results
+
+from mdsuite import evaluation
+from mdsuite.campaign import read_campaign
+from mdsuite.plan import make_plan
+from mdsuite.structures import configuration, read_structure
+from mdsuite_driver.contract import ModelContract
+from mdsuite_driver.models.compiled import CompiledModel, cache_folder, load_compiled, package_of, require_same
+from mdsuite_driver.models.load import load
+from mdsuite_driver.models.protocol import Configuration, Evaluation, Model, ModelCard, ModelError
+
+STUDENT = "painn-ultra-tiny"
+CAMPAIGN = f"""
+models = ["{STUDENT}"]
+structures = ["ethanol"]
+check = false
+follow_up = false
+[dynamics]
+replicas = 1
+chunk_steps = 100
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def students(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Of these tests alone; the student is compiled into it once."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MDSUITE_CACHE", str(folder))
+        load_compiled(STUDENT, trust=False)
+        yield folder
+
+
+class TestCompiled(ModelContract):
+    """What holds for every model holds for a compiled one."""
+
+    source = f"compiled:{STUDENT}"
+    structure = str(Path(__file__).parents[2] / "inputs" / "structures" / "ethanol.extxyz")
+
+
+@pytest.mark.parametrize("structure", ["ethanol", "uracil", "aspirin"])
+def test_it_answers_as_its_model_whatever_the_size(structure: str):
+    of = configuration(read_structure(structure))
+    asked = Configuration(numbers=of.numbers, positions=of.positions, cell=of.cell, pbc=of.pbc)
+    compiled, model = load(f"compiled:{STUDENT}"), load(STUDENT)
+    ours, theirs = compiled.evaluate(asked), model.evaluate(asked)
+    assert isinstance(compiled, CompiledModel)
+    assert compiled.card == model.card
+    assert ours.energy == pytest.approx(theirs.energy, abs=1e-9)
+    assert ours.forces == pytest.approx(theirs.forces, abs=1e-9)
+
+
+@pytest.fixture
+def short(tmp_path: Path) -> Path:
+    """A campaign of one run in chunks of 0.05 ps."""
+    file = tmp_path / "campaign.toml"
+    file.write_text(CAMPAIGN)
+    return file
+
+
+def recorded(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in sorted(folder.glob("runs/*/segments/*.h5md"))]
+
+
+def evaluated(folder: Path) -> str:
+    return str(results(folder)["provenance"]["evaluation"])
+
+
+def test_a_run_that_is_extended_is_the_whole_one_to_the_byte(short: Path, tmp_path: Path):
+    for name, picoseconds in (("whole", 0.1), ("parts", 0.05), ("parts", 0.1)):
+        command("run", short, "--compile", "always", "--time-ps", picoseconds, "--output", tmp_path / name)
+    assert evaluated(tmp_path / "whole") == f"{STUDENT}: compiled"
+    assert recorded(tmp_path / "parts") == recorded(tmp_path / "whole")
+
+
+def test_a_run_keeps_the_evaluation_that_it_was_begun_with(short: Path, tmp_path: Path):
+    for how, picoseconds in (("never", 0.05), ("always", 0.1)):
+        command("run", short, "--compile", how, "--time-ps", picoseconds, "--output", tmp_path / "o")
+    command("run", short, "--compile", "never", "--time-ps", 0.1, "--output", tmp_path / "whole")
+    assert evaluated(tmp_path / "o") == f"{STUDENT}: as it is"
+    assert recorded(tmp_path / "o") == recorded(tmp_path / "whole")
+
+
+class Off:
+    """A model that is off by a little."""
+
+    def __init__(self, model: Model, force: float) -> None:
+        self._model, self._force = model, force
+
+    @property
+    def card(self) -> ModelCard:
+        return self._model.card
+
+    def evaluate(self, asked: Configuration) -> Evaluation:
+        answer = self._model.evaluate(asked)
+        return dataclasses.replace(answer, forces=answer.forces + self._force)
+
+
+def test_what_answers_otherwise_is_refused_and_its_clean_twin_is_not():
+    model = load(STUDENT)
+    require_same(Off(model, 0.0), model)
+    for off in (1e-6, float("nan")):
+        with pytest.raises(ModelError, match=r"compiled, answers otherwise than the model: forces of 2 atoms"):
+            require_same(Off(model, off), model)
+
+
+def test_a_package_of_other_weights_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    made = package_of(load(STUDENT))
+    monkeypatch.setenv("MDSUITE_CACHE", str(tmp_path))
+    theirs = package_of(load("painn-tiny"))
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(made.read_bytes())
+    with pytest.raises(ModelError, match="answers otherwise than the model"):
+        load("compiled:painn-tiny")
+
+
+def test_a_package_that_is_damaged_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("MDSUITE_CACHE", str(tmp_path))
+    path = package_of(load(STUDENT))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no package")
+    with pytest.raises(ModelError, match=r"cannot be loaded; remove it, and it is made anew"):
+        load(f"compiled:{STUDENT}")
+
+
+def test_without_a_compiler_a_model_is_evaluated_as_it_is_and_that_is_said(
+    short: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("MDSUITE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CXX", str(tmp_path / "no-compiler"))
+    monkeypatch.setattr(evaluation, "PAYS", 0.0)
+    arguments = [short, "--time-ps", "0.05", "--output", tmp_path / "o"]
+    said = command("run", *arguments)
+    assert f"{STUDENT} is evaluated as it is, for it could not be compiled" in said.output.replace("\n", " ")
+    assert evaluated(tmp_path / "o") == f"{STUDENT}: as it is"
+    refused = command("run", *arguments[:-1], tmp_path / "p", "--compile", "always")
+    assert (refused.exit_code, "cannot be compiled" in refused.output) == (2, True)
+    assert not list(cache_folder().glob("*.pt2"))
+
+
+@pytest.mark.parametrize(("how", "code", "way"), [("auto", 3, "argon-lj: as it is"), ("always", 2, None)])
+def test_what_cannot_be_compiled_is_not_unless_it_is_insisted_on(how: str, code: int, way: str | None, tmp_path: Path):
+    done = command("run", *BRIEF, "--time-ps", "0.01", "--compile", how, "--output", tmp_path / "o")
+    if way is None:
+        assert done.exit_code == code
+        assert "argon-lj (Lennard-Jones) cannot be compiled" in done.output
+    else:
+        assert evaluated(tmp_path / "o") == way
+
+
+@pytest.mark.parametrize(("picoseconds", "wanted"), [(0.1, False), (1e5, True)])
+def test_what_is_compiled_is_what_it_pays_for(
+    picoseconds: float, wanted: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    asked: list[list[str]] = []
+
+    def made(words: list[str], **_options: object) -> object:
+        asked.append(words)
+        return type("Done", (), {"returncode": 0, "stderr": ""})
+
+    monkeypatch.setenv("MDSUITE_CACHE", str(tmp_path))
+    monkeypatch.setattr(evaluation.subprocess, "run", made)
+    named = {"models": [STUDENT], "structures": ["ethanol"], "engine": ["lammps"]}
+    plan = make_plan(read_campaign(None, named, dynamics={"time_ps": picoseconds, "replicas": 1}))
+    found = evaluation.with_evaluators(plan, tmp_path / "o", print)
+    assert bool(asked) is wanted
+    assert [run.model for run in found.runs] == [f"compiled:{run.model}" if wanted else run.model for run in plan.runs]
+    assert [run.id for run in found.runs] == [run.id for run in plan.runs]
+    assert json.dumps(found.doubles) == "{}"
