@@ -150,8 +150,8 @@ def _cost(model: Model, run: Run) -> float:
             begun = time.perf_counter()
             model.evaluate(question)
             times.append(time.perf_counter() - begun)
-    except ModelError:
-        return 0.0  # its run will say why
+    except Exception:  # whatever a model raises; its run will say why
+        return 0.0
     finally:
         torch.set_num_threads(threads)
     return min(times)

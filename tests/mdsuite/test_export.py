@@ -111,7 +111,7 @@ def last_one_wins(network: torch.nn.Module, _card: ModelCard, example: Example, 
     import onnx
 
     model = onnx.load(str(path))
-    onnx.helper.set_model_props(model, {make.METADATA: make._told(_card)})
+    onnx.helper.set_model_props(model, {make.METADATA: make.told(_card)})
     onnx.save(model, str(path))
 
 
@@ -126,7 +126,7 @@ def frozen(network: torch.nn.Module, card: ModelCard, example: Example, path: Pa
             return energy, vectors
 
     traced = torch.jit.trace(Frozen(network), example, check_trace=False)
-    torch.jit.save(traced, str(path), _extra_files={make.METADATA: make._told(card)})
+    torch.jit.save(traced, str(path), _extra_files={make.METADATA: make.told(card)})
 
 
 @pytest.mark.filterwarnings("ignore")

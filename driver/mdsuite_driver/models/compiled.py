@@ -98,9 +98,13 @@ def network_of(model: Model) -> nn.Module:
 
 
 def package_of(model: Model) -> Path:
-    """Where its package is, or would be: by weights, code, version of torch and kind of processor."""
+    """Where its package is, or would be: by weights, code, version of torch and kind of processor.
+
+    Raises ModelError for a model that cannot be compiled.
+    """
     import torch  # noqa: PLC0415
 
+    network_of(model)
     facts = {
         "weights": model.card.sha256,
         "dtype": model.card.dtype,
