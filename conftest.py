@@ -81,8 +81,11 @@ def _wrong(words: list[str]) -> str | None:
 def _refused(words: list[str]) -> str | None:
     if words[0] not in main.commands:
         return f"there is no command {words[0]}"
+    found, n_words = main.commands[words[0]], 1
+    while isinstance(found, click.Group) and words[n_words:] and words[n_words] in found.commands:
+        found, n_words = found.commands[words[n_words]], n_words + 1
     try:
-        main.commands[words[0]].make_context(words[0], words[1:])
+        found.make_context(words[n_words - 1], words[n_words:])
     except click.ClickException as error:
         return error.format_message()
     return None

@@ -17,6 +17,7 @@ from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import Status, supervise
 from mdsuite.files import write_json
 from mdsuite.runs import FloatArray, Run, write_run
+from mdsuite_driver.models.protocol import COMPILED
 
 SECONDS = 5.0
 """That a pilot integrates."""
@@ -58,7 +59,8 @@ class Pilot:
 
 def kind_of(run: Run) -> str:
     """What runs have in common whose steps cost the same, but for their number of atoms."""
-    return f"{run.engine} {run.model_sha256[:16]} {run.threads}"
+    compiled = " compiled" if run.model.startswith(f"{COMPILED}:") else ""
+    return f"{run.engine} {run.model_sha256[:16]} {run.threads}{compiled}"
 
 
 def chosen(runs: Sequence[Run]) -> Iterator[Run]:

@@ -32,14 +32,24 @@ def test_it_builds_without_a_warning(tmp_path: Path):
     assert "E_{n+1} - E_n" in (tmp_path / "theory" / "ledger.html").read_text()
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
+def commands(group: click.Group, before: str = "") -> dict[str, click.Command]:
+    """Every command by its words, those of groups too."""
+    found = {f"{before}{name}": each for name, each in group.commands.items()}
+    inside = [commands(each, f"{name} ") for name, each in found.items() if isinstance(each, click.Group)]
+    return found | {name: each for of in inside for name, each in of.items()}
+
+
+COMMANDS = commands(main)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_help_shows_an_example_that_the_command_takes(name: str):
-    shown = [line.strip() for line in (main.commands[name].help or "").splitlines()]
+    shown = [line.strip() for line in (COMMANDS[name].help or "").splitlines()]
     examples = [line for line in shown if re.match(rf"mdsuite {name}\b", line)]
     assert examples
     for line in examples:
-        words = shlex.split(line.split(" >")[0])[2:]
-        main.commands[name].make_context(name, words)
+        words = shlex.split(line.split(" >")[0])[1 + len(name.split()) :]
+        COMMANDS[name].make_context(name, words)
 
 
 def completed(*words: str) -> list[str]:

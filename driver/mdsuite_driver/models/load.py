@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mdsuite_driver.bundled import bundled_models
-from mdsuite_driver.models.protocol import COMPILED, DOUBLE, Doubling, Model, ModelError, first_line
+from mdsuite_driver.models.protocol import COMPILED, DOUBLE, NOTHING, Doubling, Model, ModelError, first_line
 
 Checkpoint = dict[str, Any]  # whatever a training program stored; each loader checks what it uses
 Loader = Callable[[str, Checkpoint, str], Model]
@@ -28,6 +28,10 @@ def load(source: str, *, trust: bool = False) -> Model:
         from mdsuite_driver.models.compiled import load_compiled  # noqa: PLC0415  it loads the model by this
 
         return load_compiled(source.removeprefix(f"{COMPILED}:"), trust)
+    if source.startswith(f"{NOTHING}:"):
+        from mdsuite_driver.models.nothing import load_nothing  # noqa: PLC0415
+
+        return load_nothing("", trust)
     if ":" in source:
         from mdsuite_driver.models.packages import load_by_scheme, scheme_of  # noqa: PLC0415  ase is slow to import
 

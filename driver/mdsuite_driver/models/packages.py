@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from mdsuite_driver.models.ase_calculator import AseModel, load_ase_calculator, typed
-from mdsuite_driver.models.protocol import COMPILED, Model, ModelCard, ModelError, first_line
+from mdsuite_driver.models.protocol import COMPILED, NOTHING, Model, ModelCard, ModelError, first_line
 
 GROUP = "mdsuite.models"
 
@@ -210,8 +210,14 @@ def _compiled(location: str, trust: bool) -> Model:
     return load_compiled(location, trust)
 
 
+def _nothing(location: str, trust: bool) -> Model:
+    from mdsuite_driver.models.nothing import load_nothing  # noqa: PLC0415
+
+    return load_nothing(location, trust)
+
+
 OURS: Mapping[str, Load] = MappingProxyType(
-    {"ase": _ase, COMPILED: _compiled, **{name: each.load for name, each in PACKAGES.items()}}
+    {"ase": _ase, COMPILED: _compiled, NOTHING: _nothing, **{name: each.load for name, each in PACKAGES.items()}}
 )
 """By what a source begins with."""
 

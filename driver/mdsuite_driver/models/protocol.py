@@ -77,6 +77,9 @@ class ModelCard:
 COMPILED = "compiled"
 """What the source of a compiled model begins with."""
 
+NOTHING = "nothing"
+"""What the source begins with of a model that costs nothing, by which the coupling is measured."""
+
 DOUBLE = "float64"
 """What the card of a model says that computes in double precision."""
 

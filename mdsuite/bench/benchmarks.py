@@ -1,0 +1,158 @@
+"""What is measured beside what: the coupling, a model, whole runs, and cost against the number of atoms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from mdsuite.bench.interleaved import CONFIDENCE, Task, Timed, measured
+from mdsuite.errors import InputError
+from mdsuite.plan import bundled_structure_for
+from mdsuite.structures import read_structure
+from mdsuite_analysis.measurement import Measurement
+from mdsuite_driver.models.compiled import network_of
+from mdsuite_driver.models.load import load
+from mdsuite_driver.models.protocol import COMPILED, NOTHING, ModelError
+
+COUPLING = (
+    "LAMMPS with a driver (mdsuite)",
+    "LAMMPS, callback in its process",
+    "ASE in its process",
+    "ASE SocketIOCalculator",
+    "i-PI as a library with a driver (mdsuite)",
+    "i-PI with mdsuite-driver",
+    "i-PI with its own driver",
+)
+OF_MODEL = ("model alone", "model alone, compiled")
+OF_MD = (
+    "LAMMPS with a driver, compiled (mdsuite)",
+    "LAMMPS with a driver (mdsuite)",
+    "ASE in its process",
+    "model alone, compiled",
+    "model alone",
+)
+SIZES = (30, 300, 3000)
+LEAST = 2
+"""Rounds, for an interval."""
+
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """What was measured in one go.
+
+    title : what is compared
+    unit : what is timed, in words
+    timed : in groups of one structure, the first of each being what the others are compared with
+    slopes : exponents of cost against atoms, by contender
+    """
+
+    title: str
+    unit: str
+    timed: tuple[tuple[Timed, ...], ...]
+    slopes: tuple[Measurement, ...] = ()
+
+
+def coupling(sizes: Sequence[int], steps: int, rounds: int, told: Told) -> Benchmark:
+    """Whole steps with a model that costs nothing."""
+    _require(rounds)
+    groups = [
+        [Task(contender=name, model=f"{NOTHING}:", structure="", n_atoms=n, steps=steps) for name in COUPLING]
+        for n in sizes
+    ]
+    return _benchmark("The coupling: a step with a model that costs nothing", "step", groups, rounds, told)
+
+
+def model(
+    source: str, structures: Sequence[str], steps: int, rounds: int, told: Told, *, threads: int, trust: bool
+) -> Benchmark:
+    """One evaluation, as it is and compiled."""
+    _require(rounds)
+    groups = _groups(OF_MODEL, source, structures, steps, threads=threads, trust=trust)
+    return _benchmark(f"{source}: one evaluation", "evaluation", groups, rounds, told)
+
+
+def md(
+    source: str, structures: Sequence[str], steps: int, rounds: int, told: Told, *, threads: int, trust: bool
+) -> Benchmark:
+    """Whole steps of NVE, beside ASE with the same model and beside the model alone."""
+    _require(rounds)
+    groups = _groups(OF_MD, source, structures, steps, threads=threads, trust=trust)
+    return _benchmark(f"{source}: a step of NVE", "step", groups, rounds, told)
+
+
+def scaling(
+    source: str, structures: Sequence[str], steps: int, rounds: int, told: Told, *, threads: int, trust: bool
+) -> Benchmark:
+    """One evaluation of several sizes, and the exponent of its cost."""
+    sizes = {len(read_structure(each)) for each in structures}
+    if len(sizes) < LEAST:
+        raise InputError(f"wanted structures of several numbers of atoms, got {sorted(sizes)}")
+    found = model(source, structures, steps, rounds, told, threads=threads, trust=trust)
+    by_contender = zip(*found.timed, strict=True)
+    slopes = [_slope(of) for of in by_contender if not any(each.reason for each in of)]
+    return Benchmark(title=f"{source}: cost against atoms", unit="evaluation", timed=found.timed, slopes=tuple(slopes))
+
+
+def _slope(of: Sequence[Timed]) -> Measurement:
+    """Of log cost against log atoms: the mean over rounds, with Student's interval."""
+    atoms = np.log([each.task.n_atoms for each in of])
+    slopes = np.array(
+        [np.polyfit(atoms, np.log(seconds), 1)[0] for seconds in zip(*[t.seconds for t in of], strict=True)]
+    )
+    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(slopes) - 1) * slopes.std(ddof=1) / np.sqrt(len(slopes)))
+    mean = float(slopes.mean())
+    return Measurement(
+        name="cost_exponent",
+        value=mean,
+        unit="1",
+        ci=(mean - half, mean + half),
+        confidence=CONFIDENCE,
+        subject={"contender": of[0].task.contender, "model": of[0].task.model},
+    )
+
+
+def _require(rounds: int) -> None:
+    if rounds < LEAST:
+        raise InputError(f"wanted at least {LEAST} rounds, for an interval, got {rounds}")
+
+
+def _groups(
+    names: Sequence[str], source: str, structures: Sequence[str], steps: int, *, threads: int, trust: bool
+) -> list[list[Task]]:
+    if source.startswith(f"{COMPILED}:"):
+        raise InputError(f"{source} is compared with itself compiled anyway; leave {COMPILED}: out")
+    given = structures or (bundled_structure_for(source, trust=trust),)
+    able = [name for name in names if "compiled" not in name or _can_be_compiled(source, trust=trust)]
+    return [
+        [
+            Task(
+                contender=name,
+                model=source,
+                structure=structure,
+                n_atoms=len(read_structure(structure)),
+                steps=steps,
+                threads=threads,
+                trust=trust,
+            )
+            for name in able
+        ]
+        for structure in given
+    ]
+
+
+def _can_be_compiled(source: str, *, trust: bool) -> bool:
+    try:
+        network_of(load(source, trust=trust))
+    except ModelError:
+        return False
+    return True
+
+
+def _benchmark(title: str, unit: str, groups: Sequence[Sequence[Task]], rounds: int, told: Told) -> Benchmark:
+    timed = tuple(tuple(measured(group, rounds, told)) for group in groups)
+    return Benchmark(title=title, unit=unit, timed=timed)

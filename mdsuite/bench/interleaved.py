@@ -1,0 +1,98 @@
+"""Contenders measured in turns, so that what a machine does meanwhile meets all of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy import stats
+
+from mdsuite_analysis.measurement import Measurement
+
+CONFIDENCE = 0.95
+PATIENCE = 900.0  # s, for one contender in one round
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a contender is asked to do.
+
+    contender : its name in `contenders.CONTENDERS`
+    model : source of a model
+    structure : source of a structure, or "" for so many atoms of argon on a grid
+    steps : that are timed
+    """
+
+    contender: str
+    model: str
+    structure: str
+    n_atoms: int
+    steps: int
+    threads: int = 1
+    trust: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """A task with the seconds that a step took in every round, or why it was not timed."""
+
+    task: Task
+    seconds: tuple[float, ...]
+    reason: str = ""
+
+    @property
+    def step(self) -> Measurement:
+        """The geometric mean over rounds, µs, with Student's interval of its logarithm."""
+        return _of_logarithms("step_time", np.log(1e6 * np.array(self.seconds)), "µs", self.task)
+
+    def slower_than(self, other: Timed) -> Measurement:
+        """How many times as long it takes as another, from the ratios of the rounds."""
+        return _of_logarithms("step_time_ratio", np.log(self.seconds) - np.log(other.seconds), "1", self.task)
+
+
+def _of_logarithms(
+    name: str, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], unit: str, of: Task
+) -> Measurement:
+    subject = {"contender": of.contender, "n_atoms": str(of.n_atoms), "model": of.model}
+    mean = float(values.mean())
+    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    interval = (float(np.exp(mean - half)), float(np.exp(mean + half)))
+    return Measurement(
+        name=name, value=float(np.exp(mean)), unit=unit, ci=interval, confidence=CONFIDENCE, subject=subject
+    )
+
+
+def measured(tasks: Sequence[Task], rounds: int, told: Callable[[str], None]) -> list[Timed]:
+    """Every task once in every round, each in a process of its own; one that fails is not tried again."""
+    seconds: Mapping[int, list[float]] = {place: [] for place in range(len(tasks))}
+    reasons: dict[int, str] = {}
+    for number in range(rounds):
+        for place, task in enumerate(tasks):
+            if place in reasons:
+                continue
+            told(f"round {number + 1} of {rounds}: {task.contender}, {task.n_atoms} atoms")
+            found = _once(task)
+            if isinstance(found, str):
+                reasons[place] = found
+            else:
+                seconds[place].append(found)
+    return [
+        Timed(task=task, seconds=tuple(seconds[place]), reason=reasons.get(place, ""))
+        for place, task in enumerate(tasks)
+    ]
+
+
+def _once(task: Task) -> float | str:
+    """Seconds of a step, or why there are none."""
+    command = [sys.executable, "-m", "mdsuite.bench.contenders", json.dumps(asdict(task))]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return f"it took more than {PATIENCE:g} s"
+    if done.returncode:
+        return (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
+    return float(done.stdout.strip().splitlines()[-1])
