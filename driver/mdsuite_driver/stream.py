@@ -6,6 +6,7 @@ import socket
 import time
 
 PIECE = 1024 * 1024  # bytes; no more room is made than has arrived, and this much
+AHEAD = 16 * 1024  # bytes, taken at once where so many have arrived: a message of few atoms with the one after it
 
 
 class PeerClosedError(ConnectionError):
@@ -21,6 +22,7 @@ class Stream:
 
     def __init__(self, connection: socket.socket, *, deadline: float | None = None) -> None:
         self._connection = connection
+        self._arrived = bytearray()
         self.within(deadline)
         if connection.family in (socket.AF_INET, socket.AF_INET6):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -32,25 +34,28 @@ class Stream:
 
     def wait(self) -> None:
         """Return when something has arrived, or the peer has closed; raises TimeoutError past the deadline."""
+        if self._arrived:
+            return
         self._patience("the peer sent nothing")
         try:
-            self._connection.recv(1, socket.MSG_PEEK)
+            self._arrived += self._connection.recv(AHEAD)
         except TimeoutError as error:
             raise self._late("the peer sent nothing") from error
 
     def receive(self, n_bytes: int) -> bytes:
         """Exactly `n_bytes`; raises PeerClosedError at the end of the stream and TimeoutError past the deadline."""
-        received = bytearray()
-        while len(received) < n_bytes:
+        while len(self._arrived) < n_bytes:
             self._patience("the peer did not finish its message")
             try:
-                piece = self._connection.recv(min(n_bytes - len(received), PIECE))
+                piece = self._connection.recv(min(max(n_bytes - len(self._arrived), AHEAD), PIECE))
             except TimeoutError as error:
                 raise self._late("the peer did not finish its message") from error
             if not piece:
-                raise PeerClosedError(len(received), n_bytes)
-            received += piece
-        return bytes(received)
+                raise PeerClosedError(len(self._arrived), n_bytes)
+            self._arrived += piece
+        received = bytes(self._arrived[:n_bytes])
+        del self._arrived[:n_bytes]
+        return received
 
     def send(self, data: bytes) -> None:
         """All of `data`; raises TimeoutError past the deadline."""

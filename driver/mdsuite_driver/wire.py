@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from scipy.constants import physical_constants
@@ -65,10 +66,14 @@ def read_init(receive: Receive) -> tuple[int, str]:
 
 def encode_positions(cell: FloatArray, positions: FloatArray) -> bytes:
     """POSDATA from a cell (3, 3) with lattice vectors as rows, Å, and positions (n_atoms, 3), Å."""
-    columns = np.asarray(cell, dtype=float).T / BOHR
-    inverse = np.asarray(np.linalg.inv(columns), dtype=float)
+    columns = _bytes(np.asarray(cell, dtype=float).T / BOHR)
     n_atoms = struct.pack("<i", len(positions))
-    return header(POSDATA) + _bytes(columns) + _bytes(inverse) + n_atoms + _bytes(positions / BOHR)
+    return b"".join((header(POSDATA), columns, _inverse(columns), n_atoms, _bytes(positions / BOHR)))
+
+
+@lru_cache(maxsize=64)  # most cells stay what they are for a whole run
+def _inverse(columns: bytes) -> bytes:
+    return _bytes(np.asarray(np.linalg.inv(np.frombuffer(columns, dtype="<f8").reshape(3, 3)), dtype=float))
 
 
 @np.errstate(over="ignore")  # what overflows is infinite, and refused as that
@@ -116,8 +121,9 @@ def read_evaluation(receive: Receive, n_atoms: int | None = None) -> tuple[Evalu
 
 def full_virial(virial: FloatArray) -> FloatArray:
     """A full virial (3, 3) from a full one, or from its upper triangle, which some peers send alone."""
-    lower = np.tril(virial, -1)
-    return virial if lower.any() else np.asarray(virial + np.triu(virial, 1).T)
+    if virial[1, 0] != 0.0 or virial[2, 0] != 0.0 or virial[2, 1] != 0.0:  # as NaN is
+        return virial
+    return np.asarray(virial + np.triu(virial, 1).T)
 
 
 def encode_proof(digest: bytes) -> bytes:
