@@ -23,7 +23,7 @@ extensions = [
     "judged",
     "repository",
 ]
-exclude_patterns = ["extensions"]
+exclude_patterns = ["confusion.md", "extensions"]
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 napoleon_numpy_docstring = True

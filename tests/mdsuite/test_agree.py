@@ -211,6 +211,7 @@ def slipped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return results(folder / "o")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slip", SLIPS)
 def test_a_slip_in_a_native_potential_is_found(slip: str, slipped: dict[str, Any]):
     failed = {

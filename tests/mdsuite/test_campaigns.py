@@ -94,6 +94,7 @@ def argon(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "outcome", "code"), [("same", "pass", 0), ("off", "fail", 1)])
 def test_a_reference_may_be_a_file_of_frames(name: str, outcome: str, code: int, argon: Path, tmp_path: Path):
     arguments = [argon / "first", "--reference", argon / f"{name}.extxyz", "--output", tmp_path / "o"]
@@ -103,6 +104,7 @@ def test_a_reference_may_be_a_file_of_frames(name: str, outcome: str, code: int,
     assert "has no velocities" in (tmp_path / "o" / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_reference_of_other_atoms_is_refused(argon: Path, tmp_path: Path):
     ase.io.write(tmp_path / "other.extxyz", read_structure("ethanol"))
     arguments = [argon / "first", "--reference", tmp_path / "other.extxyz", "--output", tmp_path / "o"]

@@ -269,13 +269,27 @@ def test_an_evaluator_that_differs_is_flagged_and_its_clean_twin_is_not(folder: 
         (("full", "nothing.pt"), (), "there is no file nothing.pt"),
         (("full", "again"), ("--data", STRUCTURE_OF_ANOTHER), "has Ar, which full does not know"),
         (("full", "again"), ("--label", "forces=dft_force"), "forces under the name 'dft_force'"),
-        (("full", "again"), ("--label", "colour=red"), "wanted KIND=NAME"),
-        (("full", "again"), ("--folds", 40), "at least 40 structures"),
+        pytest.param(("full", "again"), ("--label", "colour=red"), "wanted KIND=NAME", marks=pytest.mark.slow),
+        pytest.param(("full", "again"), ("--folds", 40), "at least 40 structures", marks=pytest.mark.slow),
         (("full", "again"), ("--baseline-also", "si-ace"), "full is linear and fitted anew"),
-        (("silicon-sw", "full"), ("--baseline-also", "silicon-sw"), "has the weights of silicon-sw"),
-        (("silicon-sw", "full"), ("--baseline-also", "argon-lj"), "of other elements or cut-off"),
-        (("full", "again"), ("--thresholds", "none.toml"), "there is no file none.toml"),
-        (("full", "again"), ("--time-ps", 1), "name where they start with --structure"),
+        pytest.param(
+            ("silicon-sw", "full"),
+            ("--baseline-also", "silicon-sw"),
+            "has the weights of silicon-sw",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ("silicon-sw", "full"),
+            ("--baseline-also", "argon-lj"),
+            "of other elements or cut-off",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ("full", "again"), ("--thresholds", "none.toml"), "there is no file none.toml", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            ("full", "again"), ("--time-ps", 1), "name where they start with --structure", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_refused(folder: Path, tmp_path: Path, models, flags, said: str):

@@ -74,7 +74,10 @@ def test_a_package_answers_as_its_model_and_is_served(source: str, tmp_path: Pat
         assert served(asked).energy == pytest.approx(load(source).evaluate(asked).energy, abs=1e-9)
 
 
-@pytest.mark.parametrize("weights", ["float16", "bfloat16", "int8"])
+@pytest.mark.parametrize(
+    "weights",
+    [pytest.param("float16", marks=pytest.mark.slow), pytest.param("bfloat16", marks=pytest.mark.slow), "int8"],
+)
 def test_stored_weights_make_a_smaller_file_whose_difference_is_told(source: str, tmp_path: Path, weights: str):
     exported(source, tmp_path / weights, "torchscript", "--weights", weights)
     assert worst(tmp_path / weights, "export") < 1e-5

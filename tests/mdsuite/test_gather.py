@@ -112,6 +112,7 @@ def test_runs_that_have_not_ended_leave_it_open(tmp_path: Path):
     assert "2 have not been run or are not done" in (output / "results" / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_recordings_are_removed_only_where_nobody_wants_them(tmp_path: Path):
     output = tmp_path / "out"
     command("run", *SHORT, "--output", output)
