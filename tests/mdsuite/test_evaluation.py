@@ -118,7 +118,7 @@ def test_a_package_of_other_weights_is_refused(monkeypatch: pytest.MonkeyPatch, 
     made = package_of(load(STUDENT))
     monkeypatch.setenv("MDSUITE_CACHE", str(tmp_path))
     theirs = package_of(load("painn-tiny"))
-    theirs.parent.mkdir(parents=True)
+    theirs.parent.mkdir(mode=0o700, parents=True)
     theirs.write_bytes(made.read_bytes())
     with pytest.raises(ModelError, match="answers otherwise than the model"):
         load("compiled:painn-tiny")
@@ -127,10 +127,20 @@ def test_a_package_of_other_weights_is_refused(monkeypatch: pytest.MonkeyPatch, 
 def test_a_package_that_is_damaged_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("MDSUITE_CACHE", str(tmp_path))
     path = package_of(load(STUDENT))
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(mode=0o700, parents=True)
     path.write_bytes(b"no package")
     with pytest.raises(ModelError, match=r"cannot be loaded; remove it, and it is made anew"):
         load(f"compiled:{STUDENT}")
+
+
+def test_a_folder_that_others_may_write_to_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("MDSUITE_CACHE", str(tmp_path))
+    folder = cache_folder()
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    with pytest.raises(ModelError, match="others may write to"):
+        load(f"compiled:{STUDENT}")
+    assert list(folder.iterdir()) == []
 
 
 def test_without_a_compiler_a_model_is_evaluated_as_it_is_and_that_is_said(

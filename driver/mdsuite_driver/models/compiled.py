@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +79,8 @@ def load_compiled(location: str, trust: bool) -> Model:
     model = load(location, trust=trust)
     network = network_of(model)
     path = package_of(model)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _require_ours(path.parent)
     if not path.exists():
         _make(model, network, path)
     made = CompiledModel(model, _graph(path, model.card))
@@ -171,11 +174,20 @@ def _question(random: np.random.Generator, card: ModelCard, n_atoms: int, width:
     )
 
 
+def _require_ours(folder: Path) -> None:
+    """Raise ModelError where somebody else could put code into it, which would be run."""
+    about = folder.stat()
+    if about.st_uid != os.getuid() or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ModelError(
+            f"others may write to {folder}, and what is there would be run; make it yours alone (chmod go-w), or name "
+            "another folder by MDSUITE_CACHE"
+        )
+
+
 def _make(model: Model, network: nn.Module, path: Path) -> None:
     """By whoever comes first; the others wait for it."""
     from mdsuite_driver.models.package import example, write_package  # noqa: PLC0415
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     with _alone(path.with_suffix(".lock")):
         if path.exists():
             return
