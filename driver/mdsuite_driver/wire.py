@@ -9,6 +9,7 @@ Decoders take ``receive``, a callable that returns exactly the number of bytes a
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable
 from functools import lru_cache
@@ -123,7 +124,9 @@ def full_virial(virial: FloatArray) -> FloatArray:
     """A full virial (3, 3) from a full one, or from its upper triangle, which some peers send alone."""
     if virial[1, 0] != 0.0 or virial[2, 0] != 0.0 or virial[2, 1] != 0.0:  # as NaN is
         return virial
-    return np.asarray(virial + np.triu(virial, 1).T)
+    whole = virial.copy()
+    whole[1, 0], whole[2, 0], whole[2, 1] = virial[0, 1], virial[0, 2], virial[1, 2]
+    return whole
 
 
 def encode_proof(digest: bytes) -> bytes:
@@ -138,7 +141,7 @@ def _bytes(values: FloatArray) -> bytes:
 
 
 def _doubles(receive: Receive, shape: tuple[int, ...]) -> FloatArray:
-    return np.frombuffer(receive(8 * int(np.prod(shape))), dtype="<f8").reshape(shape)
+    return np.frombuffer(receive(8 * math.prod(shape)), dtype="<f8").reshape(shape)
 
 
 def _int32(receive: Receive) -> int:

@@ -15,6 +15,7 @@ References
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import math
 from collections.abc import Mapping
@@ -115,7 +116,10 @@ class Sample:
 
 def importance(residuals: Residuals, residual: float) -> float:
     """The weight of a step with this residual after those before it."""
-    now = residuals.plus(residual)
+    return _importance(residuals, residuals.plus(residual), residual)
+
+
+def _importance(residuals: Residuals, now: Residuals, residual: float) -> float:
     parts = (_relative(abs(residual), now.mean_size), _relative(residuals.curvature(residual), now.mean_curvature), 1.0)
     return math.fsum(parts) / 3.0
 
@@ -131,7 +135,8 @@ def uniform(seed: int, step: int) -> float:
         Number of the step, not negative.
 
     """
-    return 1.0 - np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, step, 0])).random()
+    digest = hashlib.blake2b(step.to_bytes(8, "little"), key=seed.to_bytes(16, "little"), digest_size=8).digest()
+    return 1.0 - (int.from_bytes(digest, "little") >> 11) * 2.0**-53
 
 
 class StepSampler:
@@ -176,7 +181,8 @@ class StepSampler:
         if after.step != before.step + 1:
             raise ValueError(f"step {after.step} follows step {before.step}; the ledger needs every step")
         residual = step_residual(before, after, self._box)
-        weight = importance(self.residuals, residual)
+        now = self.residuals.plus(residual)
+        weight = _importance(self.residuals, now, residual)
         kept = SampledStep(before=before, after=after, residual=residual, weight=weight)
         heapq.heappush(self._kept, (weight / uniform(self._seed, before.step), before.step, kept))
         if len(self._kept) > self._n_kept + 1:
@@ -184,7 +190,7 @@ class StepSampler:
         self._size_sum += abs(residual)
         self._curvature_sum += self.residuals.curvature(residual)
         self._chunk = self._chunk.plus(residual)
-        self.residuals = self.residuals.plus(residual)
+        self.residuals = now
         self._latest = after
         return residual
 
