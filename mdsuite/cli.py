@@ -698,9 +698,14 @@ def run_one(folder: Path, deadline: float | None) -> None:
     with _stoppable(deadline, scheduled=True) as stop, stop.listening():
         outcome = supervise(folder, stop, waiting=lambda address: click.echo(f"waiting for an i-PI client: {address}"))
     if outcome.status is not Status.STOPPED and removed_steps(folder) is None:
+        from mdsuite.files import DiskError  # noqa: PLC0415
         from mdsuite.gathering.record import record_of  # noqa: PLC0415  it takes MDAnalysis with it
 
-        record_of(folder)
+        try:
+            record_of(folder)
+        except DiskError as error:  # after the last step; the same command writes it
+            click.echo(f"mdsuite: {error}", err=True)
+            sys.exit(STOPPED)
     for event in outcome.events:
         click.echo(event)
     click.echo(f"{outcome.status} after {outcome.steps} steps{': ' + outcome.reason if outcome.reason else ''}")
