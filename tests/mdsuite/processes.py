@@ -88,3 +88,11 @@ def when_recorded(folder: Path, n_segments: int) -> None:
     while len(list(folder.glob("segments/*.h5md"))) < n_segments:
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def when_stopped(pid: int) -> None:
+    """By a signal: the state T of proc(5)."""
+    end = time.monotonic() + 60
+    while " T " not in Path(f"/proc/{pid}/stat").read_text()[:40]:
+        assert time.monotonic() < end
+        time.sleep(0.01)

@@ -26,6 +26,7 @@ from processes import (
     run_one,
     status,
     when_recorded,
+    when_stopped,
 )
 
 from mdsuite.execution import supervise as supervision
@@ -338,19 +339,24 @@ def test_a_full_disk_is_a_stop_that_can_be_resumed(small_disk: Path, long: Path)
 
 def test_a_disk_that_becomes_read_only_is_a_stop_that_can_be_resumed(small_disk: Path, tmp_path: Path, long: Path):
     folder = small_disk / "run"
-    slow = faulty_run("slow", n_steps=LONG, at=50, once=False, coupling=LONG_COUPLING)
+    waiting = faulty_run("freeze", n_steps=LONG, at=LONG // 2, once=False, coupling=LONG_COUPLING)
     subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
 
-    def freeze(_process: subprocess.Popen[bytes]) -> None:
-        when_recorded(folder, 2)
-        while subprocess.run(["mount", "-o", "remount,ro", small_disk], check=False, capture_output=True).returncode:
-            time.sleep(0.001)  # busy: somebody is writing
+    def freeze(process: subprocess.Popen[bytes]) -> None:
+        """While all wait for the model, lay the same disk, read-only, over what open logs keep from being so."""
+        when_recorded(folder, 1)
+        driver = process_of(process.pid, "mdsuite_driver")
+        assert driver is not None
+        when_stopped(driver)
+        subprocess.run(["mount", "--bind", small_disk, small_disk], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", small_disk], check=True)
+        os.kill(driver, signal.SIGCONT)
 
-    ended = carried_out(slow, folder, freeze)
+    ended = carried_out(waiting, folder, freeze)
     assert ended.code == 75, ended.said
     assert "Read-only file system" in ended.said
     require_nothing_left(ended)
-    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    subprocess.run(["umount", small_disk], check=True)
     write_run(faulty_run(n_steps=LONG, coupling=LONG_COUPLING), tmp_path / "other")
-    shutil.copy(tmp_path / "other" / "run.json", folder)  # the same run with a model that is not slow
+    shutil.copy(tmp_path / "other" / "run.json", folder)  # the same run with a model that does not wait
     require_resumed(folder, long)
