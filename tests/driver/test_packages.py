@@ -217,3 +217,75 @@ def test_a_mace_with_random_weights_keeps_the_contract(tmp_path: Path):
     finally:
         torch.set_default_dtype(before)
     require_contract(f"mace:{tmp_path / 'random.model'}", str(STRUCTURES / "silicon.extxyz"))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # those of the package
+def test_a_metatomic_model_with_random_weights_keeps_the_contract(tmp_path: Path):
+    """Pip install 'mdsuite[metatomic]'."""
+    from metatomic_pairs import save
+
+    save(tmp_path / "random.pt")
+    source = f"metatomic:{tmp_path / 'random.pt'}"
+    card = load(source, trust=True).card
+    assert (card.name, card.species, card.cutoff, card.dtype, card.n_parameters, card.conservative) == (
+        *("random pairs", (14,), 5.0, "float64", 8, True),
+    )
+    require_contract(source, str(STRUCTURES / "silicon.extxyz"))
+
+
+UMA_UNIT = "fairchem.core.units.mlip_unit.mlip_unit"
+UMA_MODEL = {
+    "_target_": "fairchem.core.models.base.HydraModel",
+    "pass_through_head_outputs": True,
+    "heads": {"efs": {"module": "fairchem.core.models.uma.escn_md.MLP_EFS_Head"}},
+    "backbone": {
+        "model": "fairchem.core.models.uma.escn_md.eSCNMDBackbone",
+        **dict.fromkeys(("sphere_channels", "hidden_channels", "edge_channels"), 8),
+        "num_distance_basis": 16,
+        "num_layers": 1,
+        "cutoff": 5.0,
+        "otf_graph": True,
+        "direct_forces": False,
+        "regress_stress": True,
+        "dataset_mapping": {"omat": "omat"},
+        "always_use_pbc": False,
+    },
+}
+
+
+def save_random_uma(path: Path) -> None:
+    """A checkpoint as fairchem writes them for inference, of a small network with random weights."""
+    import hydra
+    import torch
+    from fairchem.core.units.mlip_unit.api.inference import MLIPInferenceCheckpoint
+
+    torch.manual_seed(0)
+    weights = hydra.utils.instantiate(UMA_MODEL).state_dict()
+    tasks = [
+        {
+            "_target_": f"{UMA_UNIT}.Task",
+            **{"name": name, "property": name, "level": level, "datasets": ["omat"]},
+            "out_spec": {"_target_": f"{UMA_UNIT}.OutputSpec", "dim": dim, "dtype": "float32"},
+            "normalizer": {"_target_": "fairchem.core.modules.normalization.normalizer.Normalizer"},
+        }
+        for name, level, dim in (("energy", "system", [1]), ("forces", "atom", [3]), ("stress", "system", [1, 9]))
+    ]
+    averaged = {"n_averaged": torch.tensor(1), **{f"module.{name}": value for name, value in weights.items()}}
+    torch.save(
+        MLIPInferenceCheckpoint(
+            model_config=UMA_MODEL, model_state_dict=weights, ema_state_dict=averaged, tasks_config=tasks
+        ),
+        path,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # those of the package
+def test_an_uma_with_random_weights_keeps_the_contract(tmp_path: Path):
+    """Pip install 'mdsuite[uma]'."""
+    save_random_uma(tmp_path / "random.pt")
+    source = f"uma:{tmp_path / 'random.pt'}?task=omat&dtype=float64"
+    card = load(source, trust=True).card
+    assert (card.cutoff, card.dtype, card.conservative) == (5.0, "float64", True)
+    require_contract(source, str(STRUCTURES / "silicon.extxyz"))

@@ -146,21 +146,52 @@ def _orb_facts(calculator: Any) -> dict[str, Any]:
     return {**_network_facts(calculator.model), "conservative": conservative, "cutoff": cutoff}
 
 
-def _uma(file: str, task: str = "omol", device: str = "cpu") -> Any:
+def _uma(file: str, task: str = "omol", device: str = "cpu", dtype: str = "float32", settings: str = "") -> Any:
+    """With one of fairchem's presets, or, as its usual one rounds to TF32, by the weights as they are."""
+    import torch  # noqa: PLC0415
     from fairchem.core import FAIRChemCalculator  # type: ignore[import-not-found]  # noqa: PLC0415
     from fairchem.core.units.mlip_unit import load_predict_unit  # type: ignore[import-not-found]  # noqa: PLC0415
+    from fairchem.core.units.mlip_unit.api.inference import (  # type: ignore[import-not-found]  # noqa: PLC0415
+        InferenceSettings,
+    )
 
-    return FAIRChemCalculator(load_predict_unit(file, device=device), task_name=task)
+    plain = InferenceSettings(
+        tf32=False,
+        activation_checkpointing=False,
+        merge_mole=False,
+        compile=False,
+        base_precision_dtype=getattr(torch, dtype),
+    )
+    unit = load_predict_unit(file, device=device, inference_settings=settings or plain)
+    return FAIRChemCalculator(unit, task_name=task)
 
 
-def _metatomic(file: str, **options: Any) -> Any:
-    from metatomic.torch.ase_calculator import MetatomicCalculator  # type: ignore[import-not-found]  # noqa: PLC0415
+def _uma_facts(calculator: Any) -> dict[str, Any]:
+    network = calculator.predictor.model
+    backbone = network.module.backbone
+    conservative = not backbone.regress_config.direct_forces
+    return {**_network_facts(network), "cutoff": float(backbone.cutoff), "conservative": conservative}
 
-    return MetatomicCalculator(file, **options)
+
+def _metatomic(file: str, device: str = "cpu", neighbor_skin: float = 0.0, **options: Any) -> Any:
+    """Without a skin, for with one the order of the pairs, and so the last digits, depend on earlier positions."""
+    from metatomic_ase import MetatomicCalculator  # type: ignore[import-not-found]  # noqa: PLC0415
+
+    return MetatomicCalculator(file, device=device, neighbor_skin=neighbor_skin, **options)
 
 
-def _unknown(_calculator: Any) -> dict[str, Any]:
-    return {}
+def _metatomic_facts(calculator: Any) -> dict[str, Any]:
+    network = calculator.model()
+    known = network.capabilities()
+    cutoffs = [each.engine_cutoff("Angstrom") for each in network.requested_neighbor_lists()]
+    return {
+        "name": calculator.metadata().name,
+        "n_parameters": sum(each.numel() for each in network.parameters()),
+        "dtype": known.dtype,
+        "species": tuple(sorted(known.atomic_types)),
+        "cutoff": max(cutoffs, default=None),
+        "conservative": not calculator.parameters["non_conservative"],
+    }
 
 
 PACKAGES: Mapping[str, Package] = MappingProxyType(
@@ -186,14 +217,14 @@ PACKAGES: Mapping[str, Package] = MappingProxyType(
                 scheme="orb", module="orb_models", install="pip install 'mdsuite[orb]'", make=_orb, facts=_orb_facts
             ),
             Package(
-                scheme="uma", module="fairchem.core", install="pip install 'mdsuite[uma]'", make=_uma, facts=_unknown
+                scheme="uma", module="fairchem.core", install="pip install 'mdsuite[uma]'", make=_uma, facts=_uma_facts
             ),
             Package(
                 scheme="metatomic",
-                module="metatomic.torch",
+                module="metatomic_ase",
                 install="pip install 'mdsuite[metatomic]'",
                 make=_metatomic,
-                facts=_unknown,
+                facts=_metatomic_facts,
             ),
         )
     }
