@@ -130,6 +130,17 @@ class EngineContract:
         moved = np.diff(read_frames(tmp_path).positions, axis=0)
         assert np.abs(moved).max() < 1.0
 
+    def test_atoms_that_cross_the_cell_again_and_again_are_not_lost(self, tmp_path: Path) -> None:
+        """However fast all of them fly, they move among each other as they do at rest."""
+        run = contract_run(self.kind)
+        wind = np.array([500.0, -300.0, 0.0])  # Å/ps: several cells in a chunk
+        start = dataclasses.replace(run.start, velocities=run.start.velocities + wind)
+        done(dataclasses.replace(run, start=start), tmp_path / "flying")
+        done(run, tmp_path / "resting")
+        flying, resting = (read_frames(tmp_path / name) for name in ("flying", "resting"))
+        blown = flying.positions - wind * flying.time[:, None, None]
+        np.testing.assert_allclose(blown, resting.positions, atol=1e-8)
+
     def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(self, tmp_path: Path) -> None:
         """Restart is continue."""
         run = contract_run(self.kind, n_steps=300, chunk_steps=20)

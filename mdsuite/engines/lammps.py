@@ -202,6 +202,7 @@ class Lammps:
 
     def write_restart(self, path: Path) -> None:
         """Write LAMMPS' binary restart file; raises DiskError where that fails."""
+        self._bring_back()
         try:
             self.commands(f"write_restart {_quoted(path)}")
         except CommandError as error:  # LAMMPS raises nothing more special
@@ -318,8 +319,21 @@ class Lammps:
         if not any(self._axes.pbc):
             return
         moved = (given - self._gather("x")) @ np.linalg.inv(self._axes.cell)
-        images = np.where(self._axes.pbc, np.rint(moved), 0.0).astype(np.int32)
-        self.instance.scatter_atoms("image", 0, 3, images.ctypes.data_as(ctypes.POINTER(ctypes.c_int)))
+        self._set_images(np.where(self._axes.pbc, np.rint(moved), 0.0))
+
+    def _bring_back(self) -> None:
+        """Wrap atoms that have flown farther than the one cell by which LAMMPS wraps them, and would lose them."""
+        x = self._gather("x")
+        cells = np.where(self._axes.pbc, np.floor(x @ np.linalg.inv(self._axes.cell)), 0.0)
+        if np.abs(cells).max() <= 1.0:
+            return
+        back = np.ascontiguousarray(x - cells @ self._axes.cell)
+        self.instance.scatter_atoms("x", 1, 3, back.ctypes.data_as(ctypes.POINTER(ctypes.c_double)))
+        self._set_images(self._images() + cells)
+
+    def _set_images(self, images: FloatArray) -> None:
+        flags = np.ascontiguousarray(images, dtype=np.int32)
+        self.instance.scatter_atoms("image", 0, 3, flags.ctypes.data_as(ctypes.POINTER(ctypes.c_int)))
 
     def _set_up(self, step: int, conserved: float | None = None) -> None:
         self._conserved = conserved
