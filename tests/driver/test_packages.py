@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -228,6 +229,7 @@ def test_a_metatomic_model_with_random_weights_keeps_the_contract(tmp_path: Path
     save(tmp_path / "random.pt")
     source = f"metatomic:{tmp_path / 'random.pt'}"
     card = load(source, trust=True).card
+    assert re.match(r"metatomic \d", card.kind)
     assert (card.name, card.species, card.cutoff, card.dtype, card.n_parameters, card.conservative) == (
         *("random pairs", (14,), 5.0, "float64", 8, True),
     )
@@ -288,4 +290,5 @@ def test_an_uma_with_random_weights_keeps_the_contract(tmp_path: Path):
     source = f"uma:{tmp_path / 'random.pt'}?task=omat&dtype=float64"
     card = load(source, trust=True).card
     assert (card.cutoff, card.dtype, card.conservative) == (5.0, "float64", True)
+    assert re.match(r"uma \d", card.kind)
     require_contract(source, str(STRUCTURES / "silicon.extxyz"))

@@ -6,11 +6,12 @@ and which is a function from what stands behind it, and whether the file is trus
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -81,7 +82,13 @@ def _card(package: Package, location: str, file: str, facts: Mapping[str, Any]) 
 
 
 def _version(module: str) -> str:
-    return str(getattr(importlib.import_module(module.partition(".")[0]), "__version__", "of unknown version"))
+    """What a module, or the package that it is of, says; and without that, what was installed under its name."""
+    for name in (module, module.partition(".")[0]):
+        if told := getattr(importlib.import_module(name), "__version__", None):
+            return str(told)
+    with contextlib.suppress(PackageNotFoundError):
+        return version(module)
+    return "of unknown version"
 
 
 def _said(error: BaseException) -> str:
