@@ -22,20 +22,21 @@ class Axes:
         self.user_cell = wire_cell(start)
         cell = complete_cell(start.cell) if any(start.pbc) and not start.cell.any(axis=1).all() else self.user_cell
         fits = not np.triu(cell, 1).any() and (np.diag(cell) > 0).all()
+        self._fits = bool(fits)
         self.to_engine = np.eye(3) if fits else _rotation(cell)
         self.cell = cell if fits else np.tril(cell @ self.to_engine)
 
     def inward(self, vectors: FloatArray) -> FloatArray:
         """Vectors (n, 3) of the user's axes in the engine's."""
-        return vectors @ self.to_engine
+        return vectors.copy() if self._fits else vectors @ self.to_engine
 
     def outward(self, vectors: FloatArray) -> FloatArray:
         """Vectors (n, 3) of the engine's axes in the user's."""
-        return vectors @ self.to_engine.T
+        return vectors.copy() if self._fits else vectors @ self.to_engine.T
 
     def inward_tensor(self, tensor: FloatArray) -> FloatArray:
         """A tensor (3, 3) of the user's axes in the engine's."""
-        return self.to_engine.T @ tensor @ self.to_engine
+        return tensor.copy() if self._fits else self.to_engine.T @ tensor @ self.to_engine
 
 
 def _rotation(cell: FloatArray) -> FloatArray:

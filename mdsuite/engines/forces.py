@@ -37,6 +37,20 @@ class Forces(Protocol):
         ...
 
 
+Meanwhile = Callable[[], None]
+"""What can be done while a driver is at work; more than once where another takes its place."""
+
+
+class Source(Forces, Protocol):
+    """Forces with whose waiting time something can be done."""
+
+    def evaluate(
+        self, step: int, cell: FloatArray, positions: FloatArray, meanwhile: Meanwhile = lambda: None
+    ) -> Evaluation:
+        """As `Forces.evaluate`."""
+        ...
+
+
 class Supervisor:
     """What an engine's process says to its supervisor, and hears from it."""
 
@@ -88,12 +102,14 @@ class DriverForces:
         self._supervisor = supervisor
         self._server: ForceServer | None = None
 
-    def evaluate(self, step: int, cell: FloatArray, positions: FloatArray) -> Evaluation:
+    def evaluate(
+        self, step: int, cell: FloatArray, positions: FloatArray, meanwhile: Meanwhile = lambda: None
+    ) -> Evaluation:
         """Ask the driver; raises DriverLostError when it is lost for good, and what `ForceServer.evaluate` raises."""
         while True:
             try:
                 self._server = self._server or self._next()
-                evaluation = self._server.evaluate(cell, positions)
+                evaluation = self._server.evaluate(cell, positions, meanwhile)
             except (ConnectionError, TimeoutError) as error:
                 reason = f"{type(error).__name__}: {error}"
                 self._supervisor.lost(step, reason, introduced=self._server is not None)
@@ -131,8 +147,11 @@ class LocalForces:
         self._supervisor = supervisor
         self._model = load(run.model, trust=run.trust)
 
-    def evaluate(self, step: int, cell: FloatArray, positions: FloatArray) -> Evaluation:
+    def evaluate(
+        self, step: int, cell: FloatArray, positions: FloatArray, meanwhile: Meanwhile = lambda: None
+    ) -> Evaluation:
         """Ask the model; raises UnsoundError for an answer that must not be integrated, and what the model raises."""
+        meanwhile()
         start, coupling = self._run.start, self._run.coupling
         configuration = Configuration(numbers=start.numbers, positions=positions, cell=cell, pbc=start.pbc)
         evaluation = self._model.evaluate(configuration)
@@ -154,7 +173,13 @@ class NoForces:
     def __init__(self, told: Callable[[int], None]) -> None:
         self._told = told
 
-    def evaluate(self, step: int, cell: FloatArray, positions: FloatArray) -> Evaluation:
+    def evaluate(
+        self,
+        step: int,
+        cell: FloatArray,
+        positions: FloatArray,
+        meanwhile: Meanwhile = lambda: None,
+    ) -> Evaluation:
         """Refuse."""
         raise RuntimeError(f"step {step}: forces were asked for, but there are none")
 

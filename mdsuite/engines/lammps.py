@@ -25,9 +25,11 @@ from mdsuite.runs import FloatArray, IntArray, Native, Run, Start
 from mdsuite_driver.models.protocol import Evaluation
 
 FIX = "mdsuite"
+FIX_ID = FIX.encode()
 MARGIN = 10.0  # Å around the atoms in directions without a lattice vector
 RESTART_END = b"LammpS RestartT"  # written last
 VIRIAL = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))  # LAMMPS' order
+VIRIAL_ROWS = [3 * i + j for i, j in VIRIAL]
 
 
 class CommandError(RuntimeError):
@@ -80,6 +82,7 @@ class Served:
         self._forces = forces
         self._axes = axes
         self._lammps: Any = None  # untyped
+        self._virial = (ctypes.c_double * 6)()
         self._failure: tuple[int, BaseException] | None = None
 
     def types(self, start: Start) -> tuple[FloatArray, IntArray]:
@@ -124,9 +127,11 @@ class Served:
         self._set_energy_and_virial(evaluation)
 
     def _set_energy_and_virial(self, evaluation: Evaluation) -> None:
-        virial = self._axes.inward_tensor(evaluation.virial)
-        self._lammps.fix_external_set_energy_global(FIX, evaluation.energy)
-        self._lammps.fix_external_set_virial_global(FIX, [virial[component] for component in VIRIAL])
+        """By the functions of LAMMPS' library themselves: the methods around them ask each time what went wrong."""
+        library, lammps = self._lammps.lib, self._lammps.lmp
+        self._virial[:] = self._axes.inward_tensor(evaluation.virial).ravel()[VIRIAL_ROWS].tolist()
+        library.lammps_fix_external_set_energy_global(lammps, FIX_ID, evaluation.energy)
+        library.lammps_fix_external_set_virial_global(lammps, FIX_ID, self._virial)
 
 
 class PairStyle:

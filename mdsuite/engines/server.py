@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 from mdsuite.runs import Coupling, FloatArray
 from mdsuite_driver import dialect, wire
@@ -47,8 +48,12 @@ class ForceServer:
             wire.encode_init(0, dialect.announce(species, self._coupling.max_force, persist=self._persist))
         )
 
-    def evaluate(self, cell: FloatArray, positions: FloatArray) -> Evaluation:
+    def evaluate(
+        self, cell: FloatArray, positions: FloatArray, meanwhile: Callable[[], None] = lambda: None
+    ) -> Evaluation:
         """Energy (eV), forces (n_atoms, 3; eV/Å) and virial (3, 3; eV) for a cell (Å, rows) and positions (Å).
+
+        `meanwhile` is called once the question is on its way, beside the model's work.
 
         Raises ConnectionError or TimeoutError where the driver is lost, WireError where its answer is not the
         protocol, ModelFailedError where it says that its model failed, and UnsoundError where the answer must not be
@@ -56,6 +61,7 @@ class ForceServer:
         """
         self._stream.within(self._patience)
         self._stream.send(wire.encode_positions(cell, positions) + wire.header(wire.GETFORCE))
+        meanwhile()
         self._expect(wire.FORCEREADY)
         n_atoms = len(self._species.numbers)
         evaluation, extras = wire.read_evaluation(self._stream.receive, n_atoms)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mdsuite.engines.forces import Forces
+import numpy as np
+
+from mdsuite.engines.forces import Source
 from mdsuite.runs import FloatArray, Run
 from mdsuite_analysis.ledger.residual import Box, Instant
 from mdsuite_analysis.ledger.sampling import Sample, StepSampler
@@ -12,9 +14,12 @@ KEPT = 64  # steps of a chunk, for re-evaluation
 
 
 class Witness:
-    """Forces whose every answer is entered into the energy ledger of the chunk; no more forces are asked for."""
+    """Forces whose every answer is entered into the energy ledger of the chunk; no more forces are asked for.
 
-    def __init__(self, forces: Forces, run: Run) -> None:
+    What was answered last is entered while the next answer is waited for.
+    """
+
+    def __init__(self, forces: Source, run: Run) -> None:
         self._forces = forces
         self._box = Box(cell=run.start.cell, pbc=run.start.pbc)
         self._seed = int(run.id, 16)
@@ -22,14 +27,17 @@ class Witness:
 
     def begin(self) -> None:
         """A chunk begins: what comes next is its first instant."""
+        self._answered: Instant | None = None
         self._sampler: StepSampler | None = None
         self._first = self._last = 0
         self._whole = True
 
     def evaluate(self, step: int, cell: FloatArray, positions: FloatArray) -> Evaluation:
         """Ask, and note what was answered."""
-        evaluation = self._forces.evaluate(step, cell, positions)
-        self._note(Instant(step=step, positions=positions, energy=evaluation.energy, forces=evaluation.forces))
+        evaluation = self._forces.evaluate(step, cell, positions, self._enter)
+        self._answered = Instant(  # copied, for an engine may move its atoms in place
+            step=step, positions=np.array(positions), energy=evaluation.energy, forces=np.array(evaluation.forces)
+        )
         return evaluation
 
     def advanced(self, step: int) -> None:
@@ -38,11 +46,16 @@ class Witness:
 
     def sample(self) -> Sample | None:
         """What was kept of the chunk; None where the engine did not ask once for every step."""
+        self._enter()
         if self._sampler is None or not self._whole or self._last == self._first:
             return None
         return self._sampler.sample()
 
-    def _note(self, instant: Instant) -> None:
+    def _enter(self) -> None:
+        """Into the ledger, if it is not there yet."""
+        instant, self._answered = self._answered, None
+        if instant is None:
+            return
         if self._sampler is None or instant.step == self._last == self._first:
             # an engine may ask for the first step of a chunk more than once; the last answer is what it begins with
             self._sampler = StepSampler(instant, self._box, n_kept=KEPT, seed=self._seed)
