@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import select
 import socket
 import time
 
@@ -22,6 +24,10 @@ class Stream:
 
     def __init__(self, connection: socket.socket, *, deadline: float | None = None) -> None:
         self._connection = connection
+        connection.setblocking(False)  # a limit of time by `socket` costs two more calls of the system each time
+        self._readable, self._writable = select.poll(), select.poll()
+        self._readable.register(connection, select.POLLIN)
+        self._writable.register(connection, select.POLLOUT)
         self._arrived = bytearray()
         self.within(deadline)
         if connection.family in (socket.AF_INET, socket.AF_INET6):
@@ -36,20 +42,13 @@ class Stream:
         """Return when something has arrived, or the peer has closed; raises TimeoutError past the deadline."""
         if self._arrived:
             return
-        self._patience("the peer sent nothing")
-        try:
-            self._arrived += self._connection.recv(AHEAD)
-        except TimeoutError as error:
-            raise self._late("the peer sent nothing") from error
+        self._arrived += self._received(AHEAD, "the peer sent nothing")
 
     def receive(self, n_bytes: int) -> bytes:
         """Exactly `n_bytes`; raises PeerClosedError at the end of the stream and TimeoutError past the deadline."""
         while len(self._arrived) < n_bytes:
-            self._patience("the peer did not finish its message")
-            try:
-                piece = self._connection.recv(min(max(n_bytes - len(self._arrived), AHEAD), PIECE))
-            except TimeoutError as error:
-                raise self._late("the peer did not finish its message") from error
+            wanted = min(max(n_bytes - len(self._arrived), AHEAD), PIECE)
+            piece = self._received(wanted, "the peer did not finish its message")
             if not piece:
                 raise PeerClosedError(len(self._arrived), n_bytes)
             self._arrived += piece
@@ -59,20 +58,26 @@ class Stream:
 
     def send(self, data: bytes) -> None:
         """All of `data`; raises TimeoutError past the deadline."""
-        self._patience("the peer did not take a message")
-        try:
-            self._connection.sendall(data)
-        except TimeoutError as error:
-            raise self._late("the peer did not take a message") from error
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[self._connection.send(left) :]
+            except BlockingIOError:
+                self._wait_for(self._writable, "the peer did not take a message")
 
-    def _patience(self, what: str) -> None:
+    def _received(self, at_most: int, otherwise: str) -> bytes:
+        """What has arrived, once something has; nothing where the peer has closed."""
+        while True:
+            self._wait_for(self._readable, otherwise)
+            try:
+                return self._connection.recv(at_most)
+            except BlockingIOError:  # woken for nothing, as poll(2) may be
+                continue
+
+    def _wait_for(self, event: select.poll, otherwise: str) -> None:
         left = None if self._end is None else self._end - time.monotonic()
-        if left is not None and left <= 0:
-            raise self._late(what)
-        self._connection.settimeout(left)
-
-    def _late(self, what: str) -> TimeoutError:
-        return TimeoutError(f"{what} within {self._seconds:g} s")
+        if (left is not None and left <= 0) or not event.poll(None if left is None else math.ceil(1000.0 * left)):
+            raise TimeoutError(f"{otherwise} within {self._seconds:g} s")
 
     def close(self) -> None:
         """Close the socket."""
