@@ -1,0 +1,119 @@
+"""Commands that measure speed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mdsuite import completion
+from mdsuite.cli.ending import NOT_RUN, finish
+from mdsuite.errors import InputError
+from mdsuite.waits import waiting
+
+
+@click.group()
+def bench() -> None:
+    """Measure speed beside peers: in one run, interleaved, as ratios with intervals.
+
+    \b
+    mdsuite bench coupling
+    mdsuite bench md student.pt --structure start.extxyz
+    """  # noqa: D301  \b is click's
+
+
+def of_bench(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A benchmark of a model."""
+    for option in reversed(
+        (
+            click.argument("model", shell_complete=completion.models),
+            click.option(
+                *("--structure", "structures"),
+                multiple=True,
+                metavar="S",
+                shell_complete=completion.structures,
+                help="[default: the first bundled one]",
+            ),
+            click.option("--steps", type=click.IntRange(20), default=2000, help="In every round."),
+            click.option("--rounds", type=click.IntRange(2), default=5, help="Of which intervals are made."),
+            click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of the model."),
+            click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file."),
+            click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-bench"), help="Folder."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@bench.command("coupling")
+@click.option("--atoms", type=click.IntRange(2), multiple=True, default=(30, 300, 3000), help="Of argon.")
+@click.option("--steps", type=click.IntRange(20), default=8000, help="In every round.")
+@click.option("--rounds", type=click.IntRange(2), default=5, help="Of which intervals are made.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-bench"), help="Folder.")
+def bench_coupling(atoms: tuple[int, ...], steps: int, rounds: int, output: Path) -> None:
+    """Measure a step with a model that costs nothing: LAMMPS with a driver, LAMMPS alone, ASE, i-PI.
+
+    \b
+    mdsuite bench coupling --atoms 30
+
+    Exit codes: 0 measured, 2 bad input, 3 something was not run.
+    """  # noqa: D301  \b is click's
+    finish(lambda: _bench(output, lambda of, told: of.coupling(atoms, steps, rounds, told)))
+
+
+@bench.command("model")
+@of_bench
+def bench_model(model: str, structures: tuple[str, ...], output: Path, **flags: Any) -> None:
+    """Measure an evaluation of MODEL, as it is and compiled.
+
+    \b
+    mdsuite bench model painn-tiny --structure ethanol --structure aspirin
+
+    Exit codes: 0 measured, 2 bad input, 3 something was not run.
+    """  # noqa: D301  \b is click's
+    finish(lambda: _bench(output, lambda of, told: of.model(model, structures, told=told, **flags)))
+
+
+@bench.command("md")
+@of_bench
+def bench_md(model: str, structures: tuple[str, ...], output: Path, **flags: Any) -> None:
+    """Measure a step of whole NVE runs of MODEL, beside ASE with the same model and beside the model alone.
+
+    \b
+    mdsuite bench md painn-original --structure ethanol
+
+    Exit codes: 0 measured, 2 bad input, 3 something was not run.
+    """  # noqa: D301  \b is click's
+    finish(lambda: _bench(output, lambda of, told: of.md(model, structures, told=told, **flags)))
+
+
+@bench.command("scaling")
+@of_bench
+def bench_scaling(model: str, structures: tuple[str, ...], output: Path, **flags: Any) -> None:
+    """Measure how the cost of MODEL grows with the number of atoms of several structures.
+
+    \b
+    mdsuite bench scaling si-ace --structure si64.extxyz --structure si512.extxyz --structure si4096.extxyz
+
+    Exit codes: 0 measured, 2 bad input, 3 something was not run.
+    """  # noqa: D301  \b is click's
+    finish(lambda: _bench(output, lambda of, told: of.scaling(model, structures, told=told, **flags)))
+
+
+def _bench(output: Path, measure: Callable[[Any, Callable[[str], None]], Any]) -> int:
+    from rich.console import Console  # noqa: PLC0415
+
+    from mdsuite.bench import benchmarks  # noqa: PLC0415  torch takes seconds
+    from mdsuite.bench.report import print_benchmark, write_benchmark  # noqa: PLC0415
+    from mdsuite_driver.models.protocol import ModelError  # noqa: PLC0415
+
+    console = Console()
+    try:
+        with waiting(console, "measuring") as told:
+            found = measure(benchmarks, told)
+    except ModelError as error:
+        raise InputError(str(error)) from error
+    print_benchmark(console, found, write_benchmark(found, output))
+    return NOT_RUN if any(each.reason for group in found.timed for each in group) else 0

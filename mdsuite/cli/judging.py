@@ -1,0 +1,380 @@
+"""Commands that judge: a model by itself, by its forces, beside another, and what was integrated elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mdsuite import completion
+from mdsuite.cli.ending import BAD_INPUT, NOT_RUN, STOPPED, finish, finish_or_stop, formatted, warn
+from mdsuite.cli.flags import campaign_of, require_lammps
+from mdsuite.cli.options import DEADLINE, FORMAT, n_cpus
+from mdsuite.coordination import coordinating
+from mdsuite.errors import InputError
+from mdsuite.execution.stop import Stop
+from mdsuite.waits import waiting
+
+if TYPE_CHECKING:
+    from mdsuite.campaign import Campaign
+    from mdsuite.replacement.dynamics import Dynamics
+
+OF_DYNAMICS = ("time_ps", "timestep_fs", "temperature_K", "replicas")
+
+
+@click.command()
+@click.argument("model", shell_complete=completion.models)
+@click.option(
+    "--structure",
+    "structures",
+    multiple=True,
+    metavar="S",
+    shell_complete=completion.structures,
+    help="[default: the first bundled one]",
+)
+@click.option(
+    "--profile",
+    default="static",
+    metavar="P",
+    shell_complete=completion.profile,
+    help="Criteria: a bundled name or a TOML file.",
+)
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), help="What it is said to compute in.")
+@click.option("--seed", type=int, default=0, help="Of directions and displacements.")
+@click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of the model.")
+@click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-check"), help="Folder for everything.")
+@FORMAT
+def check(model: str, structures: tuple[str, ...], output: Path, formats: tuple[str, ...], **flags: Any) -> None:
+    """Check MODEL without a trajectory: forces, cut-off, symmetry, repeatability, and more.
+
+    \b
+    mdsuite check student.pt --structure start.extxyz
+
+    Exit codes: 0 approved, 1 not recommended, 2 bad input, 3 inconclusive or not run.
+    """  # noqa: D301  \b is click's
+    finish(lambda: formatted(_check(model, structures, output, **flags), output, formats))
+
+
+def _check(
+    model: str,
+    structures: Sequence[str],
+    output: Path,
+    *,
+    profile: str,
+    dtype: str | None,
+    seed: int,
+    threads: int,
+    trust: bool,
+) -> int:
+    from rich.console import Console  # noqa: PLC0415
+
+    from mdsuite.campaign import read_campaign  # noqa: PLC0415
+    from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
+
+    criteria = read_profile(profile)
+    from mdsuite.examination import Subject, examine  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
+    from mdsuite.plan import bundled_structure_for, read_structures, require_supported, served_sources  # noqa: PLC0415
+    from mdsuite.progress import print_examination  # noqa: PLC0415
+    from mdsuite.report.write import write_check_report  # noqa: PLC0415
+
+    console = Console()
+    named = list(structures) or [bundled_structure_for(model, trust=trust)]
+    campaign = read_campaign(None, {"models": [model], "structures": named, "trust": trust})
+    given = read_structures(campaign)
+    ((source, card),) = served_sources(campaign)
+    for structure in given:
+        require_supported(card, structure.atoms, structure.source)
+    output.mkdir(parents=True, exist_ok=True)
+    declared = replace(card, dtype=dtype or card.dtype)
+    subject = Subject(source=source, card=declared, trust=trust, threads=threads)
+    with waiting(console, "starting the driver") as told:
+        examination = examine(subject, given, criteria, output, seed=seed, told=told)
+    print_examination(console, examination, write_check_report(examination, output))
+    return exit_code(examination.verdict)
+
+
+@click.command("analyze")
+@click.argument("sources", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--n-atoms", type=click.IntRange(1), help="Atoms that a table of energies belongs to.")
+@click.option("--topology", type=click.Path(path_type=Path), help="Of the trajectory: any file that MDAnalysis reads.")
+@click.option("--trajectory", type=click.Path(path_type=Path), help="The same; the energies' own frames or fewer.")
+@click.option(
+    "--reference", multiple=True, type=click.Path(path_type=Path), help="Runs, or a file of frames, to compare with."
+)
+@click.option("--reference-spacing-fs", type=click.FloatRange(0, min_open=True), help="Between its frames, in a file.")
+@click.option("--temperature-K", "temperature_K", type=click.FloatRange(0, min_open=True), help="The target, K.")
+@click.option(
+    "--profile",
+    default="production-nve",
+    metavar="P",
+    shell_complete=completion.profile,
+    help="Criteria: a bundled name or a TOML file.",
+)
+@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-analysis"), help="For the report.")
+def analyze_sources(
+    sources: tuple[Path, ...],
+    n_atoms: int | None,
+    topology: Path | None,
+    trajectory: Path | None,
+    reference: tuple[Path, ...],
+    reference_spacing_fs: float | None,
+    temperature_K: float | None,
+    profile: str,
+    output: Path,
+) -> None:
+    """Judge what has been integrated already; several sources are replicas of each other.
+
+    \b
+    mdsuite analyze ENERGIES.csv --n-atoms 12
+    mdsuite analyze ENERGIES.csv --topology start.pdb --trajectory run.dcd --temperature-K 300
+    mdsuite analyze mdsuite-out/runs/8f67e0848680e098
+    mdsuite analyze student-out --reference teacher-out
+    mdsuite analyze student-out --reference aimd.extxyz --reference-spacing-fs 1
+
+    A CSV file has the columns time_ps, total_energy_eV and, if known, temperature_K.
+
+    Exit codes: 0 approved, 1 not recommended, 2 bad input, 3 inconclusive.
+    """  # noqa: D301  \b is click's
+    from mdsuite.analysis import analyze  # noqa: PLC0415
+    from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
+    from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
+    from mdsuite.recorded import recorded  # noqa: PLC0415
+    from mdsuite.reference import compare  # noqa: PLC0415
+    from mdsuite.report.write import write_series_report  # noqa: PLC0415
+    from mdsuite.sources import read_sources  # noqa: PLC0415
+
+    try:
+        criteria = read_profile(profile)
+        read = read_sources(
+            sources, n_atoms=n_atoms, topology=topology, trajectory=trajectory, temperature=temperature_K
+        )
+        compared = compare(recorded(sources), reference, reference_spacing_fs) if reference else None
+        analysis = analyze(read, criteria, compared)
+        report = write_series_report(analysis, output)
+    except (InputError, OSError) as error:
+        click.echo(f"mdsuite: {error}", err=True)
+        sys.exit(BAD_INPUT)
+    for each in analysis.judged:
+        where = f" ({each.subject['source']})" if len(analysis.analyzed) > 1 and "source" in each.subject else ""
+        click.echo(f"{each.criterion.label}{where}: {each.outcome}")
+    click.echo(f"\nverdict: {analysis.verdict}\nreport:  {report}\npage:    {report.with_suffix('.html')}")
+    sys.exit(exit_code(analysis.verdict))
+
+
+@click.command()
+@click.argument("model", shell_complete=completion.models)
+@click.option(
+    "--reference", "references", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="Frames."
+)
+@click.option("--teacher", metavar="CALC", help="Who labels the structures: gfn2-xtb or ase:MODULE_OR_FILE.py:FACTORY.")
+@click.option(
+    "--structure",
+    "structures",
+    multiple=True,
+    metavar="S",
+    shell_complete=completion.structures,
+    help="Frames that the teacher labels.",
+)
+@click.option("--seed", type=int, default=0, help="Of the bootstrap.")
+@click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of the model.")
+@click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("mdsuite-forces"), help="Folder for everything."
+)
+def forces(
+    model: str, references: Sequence[Path], teacher: str | None, structures: Sequence[str], output: Path, **flags: Any
+) -> None:
+    """Compare MODEL's forces with those of a reference; no approval for dynamics follows from it.
+
+    \b
+    mdsuite forces student.pt --reference held-out.extxyz
+    mdsuite forces student.pt --teacher gfn2-xtb --structure frames.extxyz
+
+    Exit codes: 0 compared, 2 bad input, 3 some frames have no answer.
+    """  # noqa: D301  \b is click's
+    finish(lambda: _forces(model, references, teacher, structures, output, **flags))
+
+
+def _forces(
+    model: str,
+    references: Sequence[Path],
+    teacher: str | None,
+    structures: Sequence[str],
+    output: Path,
+    *,
+    seed: int,
+    threads: int,
+    trust: bool,
+) -> int:
+    from rich.console import Console  # noqa: PLC0415
+
+    from mdsuite.forces.console import print_forces  # noqa: PLC0415
+    from mdsuite.forces.evaluate import evaluate  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.forces.reference import labelled_by, read_references  # noqa: PLC0415
+    from mdsuite.forces.report import write_forces_report  # noqa: PLC0415
+    from mdsuite.plan import served_source  # noqa: PLC0415
+
+    if bool(references) == bool(teacher) or bool(structures) != bool(teacher):
+        raise InputError("wanted either --reference FILE with forces, or --teacher CALC with --structure S to label")
+    console = Console()
+    source, card = served_source(model, trust=trust)
+    output.mkdir(parents=True, exist_ok=True)
+    with waiting(console, "reading the reference" if references else f"labelling with {teacher}") as told:
+        known = read_references(references) if references else labelled_by(str(teacher), structures)
+        log = output / "driver.log"
+        report = evaluate(source, card, known, log, trust=trust, threads=threads, seed=seed, told=told)
+    print_forces(console, report, write_forces_report(report, output))
+    return NOT_RUN if report.unanswered else 0
+
+
+@click.command()
+@click.argument("baseline", shell_complete=completion.models)
+@click.argument("candidate", shell_complete=completion.models)
+@click.option("--data", multiple=True, required=True, type=click.Path(path_type=Path), metavar="FILE", help="Labels.")
+@click.option(
+    "--train",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="What linear models are fitted to anew.  [default: parts of the data]",
+)
+@click.option("--label", "labels", multiple=True, metavar="KIND=NAME", help="energy, forces, virial or group in FILE.")
+@click.option(
+    "--margin", type=click.FloatRange(0, min_open=True), default=0.05, help="By which errors may differ and be equal."
+)
+@click.option("--folds", type=click.IntRange(2), default=5, help="Parts of the data.")
+@click.option("--repeats", type=click.IntRange(1), default=5, help="Of the division into parts.")
+@click.option("--baseline-also", multiple=True, metavar="M", help="Another training of BASELINE, by another seed.")
+@click.option("--candidate-also", multiple=True, metavar="M", help="The same of CANDIDATE.")
+@click.option("--thresholds", type=click.Path(path_type=Path), metavar="FILE.toml", help="Present ones, on errors.")
+@click.option("--quick", is_flag=True, help="Errors and bases alone: no other evaluators, static checks or cost.")
+@click.option(
+    "--structure",
+    "structures",
+    multiple=True,
+    metavar="S",
+    shell_complete=completion.structures,
+    help="Trajectories of both from here, too.",
+)
+@click.option(
+    "--engine",
+    multiple=True,
+    metavar="E",
+    shell_complete=completion.engines,
+    help="Who integrates them.  [default: lammps]",
+)
+@click.option("--time-ps", type=float, help="Length of each trajectory, ps.  [default: 10]")
+@click.option("--timestep-fs", type=float, help="fs.  [default: 0.5]")
+@click.option("--temperature-K", "temperature_K", type=float, help="K.  [default: 300]")
+@click.option("--replicas", type=int, help="Velocity seeds for each structure.  [default: 4]")
+@click.option("--jobs", type=click.IntRange(1), help="Trajectories at a time.  [default: one for each CPU]")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of parts, bootstrap and velocities.")
+@click.option("--trust", is_flag=True, help="Run code and pickles stored in a model's file.")
+@DEADLINE
+@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-compare"), help="For the report.")
+def compare(
+    baseline: str, candidate: str, output: Path, jobs: int | None, deadline: float | None, **flags: Any
+) -> None:
+    """Say whether CANDIDATE may be put in the place of BASELINE.
+
+    \b
+    mdsuite compare old.pt new.pt --data labelled.extxyz
+    mdsuite compare old.pt new.pt --data labelled.extxyz --thresholds limits.toml --structure start.extxyz
+    mdsuite compare old.pt new.pt --data Si_tiny.xyz --label energy=dft_energy --label forces=dft_force
+
+    Exit codes: 0 equivalent or better, 1 worse, 2 bad input, 3 inconclusive, 75 stopped and resumable.
+    """  # noqa: D301  \b is click's
+    finish_or_stop(
+        lambda stop: _compare((baseline, candidate), output, jobs or n_cpus(), stop, flags), deadline, scheduled=True
+    )
+
+
+def _compare(models: tuple[str, str], output: Path, jobs: int, stop: Stop, flags: dict[str, Any]) -> int:
+    from mdsuite.linear.data import keys_of  # noqa: PLC0415  torch takes seconds
+    from mdsuite.replacement.compare import compare as carry_out  # noqa: PLC0415
+    from mdsuite.replacement.dynamics import FOLDER, dynamics  # noqa: PLC0415
+    from mdsuite.replacement.found import Question  # noqa: PLC0415
+    from mdsuite.replacement.report import EXIT_CODES, print_end, write_report  # noqa: PLC0415
+
+    of_runs = {key: flags.pop(key) for key in ("structures", "engine", *OF_DYNAMICS)}
+    question = Question(
+        keys=keys_of(flags.pop("labels")),
+        also=(flags.pop("baseline_also"), flags.pop("candidate_also")),
+        **{key: value for key, value in flags.items() if key != "trust"},
+    )
+    campaign = _campaign_of_both(models, of_runs, flags)
+
+    def trajectories(campaign: Campaign) -> Dynamics | None:
+        from rich.console import Console  # noqa: PLC0415
+
+        from mdsuite.conduct import Conductor  # noqa: PLC0415
+        from mdsuite.execution.local import on_this_machine  # noqa: PLC0415
+        from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
+
+        with coordinating(output / FOLDER, "mdsuite compare") as unseen, on_this_machine(jobs) as execute:
+            warn(unseen)
+            conductor = Conductor(Console(), read_profile(campaign.criteria), execute, stop)
+            return dynamics(campaign, output, conductor.assessed)
+
+    asked = partial(trajectories, campaign) if campaign else None
+    found = carry_out(*models, question, output, click.echo, trust=flags["trust"], trajectories=asked)
+    if found is None:
+        return STOPPED
+    print_end(found, write_report(found, output))
+    return EXIT_CODES[found.standing]
+
+
+def _campaign_of_both(models: tuple[str, str], of_runs: Mapping[str, Any], flags: Mapping[str, Any]) -> Campaign | None:
+    """Of both models from the same starts, or None where no structure is given."""
+    given = {key: value for key, value in of_runs.items() if value not in (None, ())}
+    if "structures" not in given:
+        if given:
+            raise InputError(f"{', '.join(sorted(given))} are for trajectories; name where they start with --structure")
+        return None
+    asked = {"models": models, "trust": flags["trust"], "check": False, "follow_up": False, "seed": flags["seed"]}
+    campaign = campaign_of(None, {**asked, **given})
+    require_lammps(campaign.engine, campaign.lammps_library)
+    return campaign
+
+
+@click.command()
+@click.option("--only", multiple=True, metavar="NAME", help="Animals of the zoo.  [default: all]")
+@click.option("--all-hosts", is_flag=True, help="Each on every system that it can live on, not on the best alone.")
+@click.option("--without-runs", is_flag=True, help="Static checks alone; what takes trajectories is not run.")
+@click.option("--jobs", type=click.IntRange(1), help="Trials at a time.  [default: one for each CPU]")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-selftest"), help="For the report.")
+def selftest(only: tuple[str, ...], all_hosts: bool, without_runs: bool, jobs: int | None, output: Path) -> None:
+    """Try every check on defective models and on their clean twins, and write the confusion matrix.
+
+    \b
+    mdsuite selftest --only truncated --only curl --without-runs
+
+    Exit codes: 0 all defects found and no twin suspected, 1 not so, 2 bad input, 3 something was not run.
+    """  # noqa: D301  \b is click's
+    finish_or_stop(
+        lambda stop: _selftest(only, output, jobs or n_cpus(), stop, all_hosts=all_hosts, runs=not without_runs)
+    )
+
+
+def _selftest(only: Sequence[str], output: Path, jobs: int, stop: Stop, *, all_hosts: bool, runs: bool) -> int:
+    from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
+    from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
+    from mdsuite.selftest.carry_out import carry_out  # noqa: PLC0415
+    from mdsuite.selftest.instruments import Bench  # noqa: PLC0415
+    from mdsuite.selftest.report import write_selftest_report  # noqa: PLC0415
+    from mdsuite.selftest.trial import choose  # noqa: PLC0415
+
+    cases = list(choose(only, all_hosts=all_hosts))
+    output.mkdir(parents=True, exist_ok=True)
+    bench = Bench(output=output, static=read_profile("static"), stop=stop)
+    confusion = carry_out(cases, bench, runs=runs, jobs=jobs, told=click.echo)
+    report = write_selftest_report(confusion, output)
+    click.echo(f"\nverdict: {confusion.verdict}\nreport:  {report}\npage:    {report.with_suffix('.html')}")
+    return STOPPED if stop.requested else exit_code(confusion.verdict)
