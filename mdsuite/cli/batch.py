@@ -10,10 +10,9 @@ from typing import Any
 
 import click
 
-from mdsuite import completion
 from mdsuite.cli.ending import NOT_RUN, STOPPED, finish, finish_or_stop, warn
 from mdsuite.cli.flags import as_given, campaign_of, of_campaign, require_lammps
-from mdsuite.cli.options import DEADLINE, n_cpus
+from mdsuite.cli.options import DEADLINE, FOLDER, PATH, jobs, n_cpus, output, profile
 from mdsuite.coordination import coordinating
 from mdsuite.errors import InputError
 from mdsuite.execution.stop import Stop
@@ -24,7 +23,7 @@ MOST_IN_FULL = 2000
 
 @click.command()
 @of_campaign
-@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-out"), help="Folder of the campaign.")
+@output("mdsuite-out", "Folder of the campaign.")
 @click.option("--scheduler", type=click.Choice(["slurm", "pbs"]), default="slurm", help="PBS: scripts alone.")
 @click.option("--shards", type=click.IntRange(1), required=True, help="Elements of the array.")
 @click.option("--time", "walltime", default="1:00:00", metavar="TIME", help="Of each element, as Slurm writes it.")
@@ -97,9 +96,9 @@ def _submit(file: Path | None, output: Path, flags: dict[str, Any], again: Seque
 
 
 @click.command("run-shard")
-@click.argument("campaign", type=click.Path(path_type=Path), metavar="DIR")
+@FOLDER
 @click.option("--shard", "text", required=True, metavar="K/N", help="Which share, from 0.")
-@click.option("--jobs", type=click.IntRange(1), help="Trajectories at a time.  [default: one for each CPU]")
+@jobs()
 @DEADLINE
 def run_shard(campaign: Path, text: str, jobs: int | None, deadline: float | None) -> None:
     """Bring one share of the runs of the campaign in DIR to their ends; several shares may run at once.
@@ -141,7 +140,7 @@ def _run_shard(campaign: Path, text: str, jobs: int, stop: Stop) -> int:
 
 
 @click.command()
-@click.argument("campaign", type=click.Path(path_type=Path))
+@click.argument("campaign", type=PATH)
 @click.option("--every", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds between two looks.")
 @click.option("--once", is_flag=True, help="One look.")
 def watch(campaign: Path, every: float, once: bool) -> None:
@@ -164,7 +163,7 @@ def _watch(campaign: Path, every: float, *, once: bool) -> int:
 
 
 @click.command()
-@click.argument("campaign", type=click.Path(path_type=Path), metavar="DIR")
+@FOLDER
 def status(campaign: Path) -> None:
     """Say how far the runs of the campaign in DIR are, and its jobs.
 
@@ -190,7 +189,7 @@ def _status(campaign: Path) -> int:
 
 
 @click.command()
-@click.argument("campaign", type=click.Path(path_type=Path), metavar="DIR")
+@FOLDER
 def cancel(campaign: Path) -> None:
     """End the jobs of the campaign in DIR; its runs can be gone on with.
 
@@ -218,13 +217,8 @@ def _cancel(campaign: Path) -> int:
 
 
 @click.command()
-@click.argument("campaign", type=click.Path(path_type=Path), metavar="DIR")
-@click.option(
-    "--profile",
-    metavar="P",
-    shell_complete=completion.profile,
-    help="Criteria: a bundled name or a TOML file.  [default: the campaign's]",
-)
+@FOLDER
+@profile("the campaign's")
 @click.option(
     "--keep",
     type=click.Choice(["all", "flagged", "none"]),

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from mdsuite import completion
 from mdsuite.cli.ending import NOT_RUN, finish
+from mdsuite.cli.options import FIRST_BUNDLED, MODEL, Option, output, structures, threads, told_by, trust
 from mdsuite.errors import InputError
 from mdsuite.waits import waiting
 
@@ -24,34 +24,24 @@ def bench() -> None:
     """  # noqa: D301  \b is click's
 
 
-def of_bench(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A benchmark of a model."""
-    for option in reversed(
-        (
-            click.argument("model", shell_complete=completion.models),
-            click.option(
-                *("--structure", "structures"),
-                multiple=True,
-                metavar="S",
-                shell_complete=completion.structures,
-                help="[default: the first bundled one]",
-            ),
-            click.option("--steps", type=click.IntRange(20), default=2000, help="In every round."),
-            click.option("--rounds", type=click.IntRange(2), default=5, help="Of which intervals are made."),
-            click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of the model."),
-            click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file."),
-            click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-bench"), help="Folder."),
-        )
-    ):
-        command = option(command)
-    return command
+ROUNDS = click.option("--rounds", type=click.IntRange(2), default=5, help="Of which intervals are made.")
+OUTPUT = output("mdsuite-bench", "Folder.")
+
+
+def steps(default: int) -> Option:
+    """How many are timed."""
+    return click.option("--steps", type=click.IntRange(20), default=default, help="In every round.")
+
+
+of_bench = told_by(MODEL, structures(FIRST_BUNDLED), steps(2000), ROUNDS, threads(), trust(), OUTPUT)
+"""A benchmark of a model."""
 
 
 @bench.command("coupling")
 @click.option("--atoms", type=click.IntRange(2), multiple=True, default=(30, 300, 3000), help="Of argon.")
-@click.option("--steps", type=click.IntRange(20), default=8000, help="In every round.")
-@click.option("--rounds", type=click.IntRange(2), default=5, help="Of which intervals are made.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-bench"), help="Folder.")
+@steps(8000)
+@ROUNDS
+@OUTPUT
 def bench_coupling(atoms: tuple[int, ...], steps: int, rounds: int, output: Path) -> None:
     """Measure a step with a model that costs nothing: LAMMPS with a driver, LAMMPS alone, ASE, i-PI.
 

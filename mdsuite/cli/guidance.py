@@ -10,41 +10,20 @@ import click
 
 from mdsuite import completion
 from mdsuite.cli.ending import finish
+from mdsuite.cli.options import PATH, engines, models, output, structures, trust
 from mdsuite.errors import InputError
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path), default=Path("campaign.toml"))
-@click.option(
-    "--model",
-    "models",
-    multiple=True,
-    metavar="M",
-    shell_complete=completion.models,
-    help="Path, bundled name, or ase:FILE.py:FACTORY.",
-)
-@click.option(
-    "--structure",
-    "structures",
-    multiple=True,
-    metavar="S",
-    shell_complete=completion.structures,
-    help="Path or bundled name.",
-)
-@click.option(
-    "--engine",
-    multiple=True,
-    metavar="E",
-    shell_complete=completion.engines,
-    default=("lammps",),
-    show_default=True,
-    help="Who integrates.",
-)
+@click.argument("file", type=PATH, default=Path("campaign.toml"))
+@models("Path, bundled name, or ase:FILE.py:FACTORY.")
+@structures("Path or bundled name.")
+@engines("Who integrates.", default=("lammps",), show_default=True)
 @click.option("--temperature-K", "temperature_K", type=float, default=300.0, show_default=True, help="K.")
 @click.option("--timestep-fs", type=float, default=0.5, show_default=True, help="fs.")
 @click.option("--time-ps", type=float, default=10.0, show_default=True, help="Length of each trajectory, ps.")
 @click.option("--horizon-ps", type=float, default=0.0, help="Length of the production runs to be judged for, ps.")
-@click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
+@trust()
 def init(file: Path, **told: Any) -> None:
     """Write FILE, a commented campaign for your own model and structures; asks for what it is not told.
 
@@ -99,9 +78,7 @@ def _explain(name: str | None) -> int:
 
 
 @click.command()
-@click.option(
-    "--output", type=click.Path(path_type=Path), default=Path(), help="Where campaigns are to be written.  [default: .]"
-)
+@output(".", "Where campaigns are to be written.  [default: .]")
 def doctor(output: Path) -> None:
     """Say what this machine has for campaigns and what is wrong with it, each with its remedy.
 

@@ -13,8 +13,22 @@ import click
 
 from mdsuite import completion
 from mdsuite.cli.ending import BAD_INPUT, NOT_RUN, STOPPED, finish, finish_or_stop, formatted, warn
-from mdsuite.cli.flags import campaign_of, require_lammps
-from mdsuite.cli.options import DEADLINE, FORMAT, n_cpus
+from mdsuite.cli.flags import TEMPERATURE, TIMESTEP, campaign_of, require_lammps
+from mdsuite.cli.options import (
+    DEADLINE,
+    FIRST_BUNDLED,
+    FORMAT,
+    MODEL,
+    PATH,
+    engines,
+    jobs,
+    n_cpus,
+    output,
+    profile,
+    structures,
+    threads,
+    trust,
+)
 from mdsuite.coordination import coordinating
 from mdsuite.errors import InputError
 from mdsuite.execution.stop import Stop
@@ -28,27 +42,14 @@ OF_DYNAMICS = ("time_ps", "timestep_fs", "temperature_K", "replicas")
 
 
 @click.command()
-@click.argument("model", shell_complete=completion.models)
-@click.option(
-    "--structure",
-    "structures",
-    multiple=True,
-    metavar="S",
-    shell_complete=completion.structures,
-    help="[default: the first bundled one]",
-)
-@click.option(
-    "--profile",
-    default="static",
-    metavar="P",
-    shell_complete=completion.profile,
-    help="Criteria: a bundled name or a TOML file.",
-)
+@MODEL
+@structures(FIRST_BUNDLED)
+@profile(default="static")
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), help="What it is said to compute in.")
 @click.option("--seed", type=int, default=0, help="Of directions and displacements.")
-@click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of the model.")
-@click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-check"), help="Folder for everything.")
+@threads()
+@trust()
+@output("mdsuite-check", "Folder for everything.")
 @FORMAT
 def check(model: str, structures: tuple[str, ...], output: Path, formats: tuple[str, ...], **flags: Any) -> None:
     """Check MODEL without a trajectory: forces, cut-off, symmetry, repeatability, and more.
@@ -101,23 +102,15 @@ def _check(
 
 
 @click.command("analyze")
-@click.argument("sources", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="SOURCE...")
+@click.argument("sources", type=PATH, nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--n-atoms", type=click.IntRange(1), help="Atoms that a table of energies belongs to.")
-@click.option("--topology", type=click.Path(path_type=Path), help="Of the trajectory: any file that MDAnalysis reads.")
-@click.option("--trajectory", type=click.Path(path_type=Path), help="The same; the energies' own frames or fewer.")
-@click.option(
-    "--reference", multiple=True, type=click.Path(path_type=Path), help="Runs, or a file of frames, to compare with."
-)
+@click.option("--topology", type=PATH, help="Of the trajectory: any file that MDAnalysis reads.")
+@click.option("--trajectory", type=PATH, help="The same; the energies' own frames or fewer.")
+@click.option("--reference", multiple=True, type=PATH, help="Runs, or a file of frames, to compare with.")
 @click.option("--reference-spacing-fs", type=click.FloatRange(0, min_open=True), help="Between its frames, in a file.")
 @click.option("--temperature-K", "temperature_K", type=click.FloatRange(0, min_open=True), help="The target, K.")
-@click.option(
-    "--profile",
-    default="production-nve",
-    metavar="P",
-    shell_complete=completion.profile,
-    help="Criteria: a bundled name or a TOML file.",
-)
-@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-analysis"), help="For the report.")
+@profile(default="production-nve")
+@output("mdsuite-analysis", "For the report.")
 def analyze_sources(
     sources: tuple[Path, ...],
     n_atoms: int | None,
@@ -169,25 +162,14 @@ def analyze_sources(
 
 
 @click.command()
-@click.argument("model", shell_complete=completion.models)
-@click.option(
-    "--reference", "references", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="Frames."
-)
+@MODEL
+@click.option("--reference", "references", multiple=True, type=PATH, metavar="FILE", help="Frames.")
 @click.option("--teacher", metavar="CALC", help="Who labels the structures: gfn2-xtb or ase:MODULE_OR_FILE.py:FACTORY.")
-@click.option(
-    "--structure",
-    "structures",
-    multiple=True,
-    metavar="S",
-    shell_complete=completion.structures,
-    help="Frames that the teacher labels.",
-)
+@structures("Frames that the teacher labels.")
 @click.option("--seed", type=int, default=0, help="Of the bootstrap.")
-@click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of the model.")
-@click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
-@click.option(
-    "--output", type=click.Path(path_type=Path), default=Path("mdsuite-forces"), help="Folder for everything."
-)
+@threads()
+@trust()
+@output("mdsuite-forces", "Folder for everything.")
 def forces(
     model: str, references: Sequence[Path], teacher: str | None, structures: Sequence[str], output: Path, **flags: Any
 ) -> None:
@@ -237,11 +219,11 @@ def _forces(
 @click.command()
 @click.argument("baseline", shell_complete=completion.models)
 @click.argument("candidate", shell_complete=completion.models)
-@click.option("--data", multiple=True, required=True, type=click.Path(path_type=Path), metavar="FILE", help="Labels.")
+@click.option("--data", multiple=True, required=True, type=PATH, metavar="FILE", help="Labels.")
 @click.option(
     "--train",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="What linear models are fitted to anew.  [default: parts of the data]",
 )
@@ -253,32 +235,19 @@ def _forces(
 @click.option("--repeats", type=click.IntRange(1), default=5, help="Of the division into parts.")
 @click.option("--baseline-also", multiple=True, metavar="M", help="Another training of BASELINE, by another seed.")
 @click.option("--candidate-also", multiple=True, metavar="M", help="The same of CANDIDATE.")
-@click.option("--thresholds", type=click.Path(path_type=Path), metavar="FILE.toml", help="Present ones, on errors.")
+@click.option("--thresholds", type=PATH, metavar="FILE.toml", help="Present ones, on errors.")
 @click.option("--quick", is_flag=True, help="Errors and bases alone: no other evaluators, static checks or cost.")
-@click.option(
-    "--structure",
-    "structures",
-    multiple=True,
-    metavar="S",
-    shell_complete=completion.structures,
-    help="Trajectories of both from here, too.",
-)
-@click.option(
-    "--engine",
-    multiple=True,
-    metavar="E",
-    shell_complete=completion.engines,
-    help="Who integrates them.  [default: lammps]",
-)
+@structures("Trajectories of both from here, too.")
+@engines("Who integrates them.  [default: lammps]")
 @click.option("--time-ps", type=float, help="Length of each trajectory, ps.  [default: 10]")
-@click.option("--timestep-fs", type=float, help="fs.  [default: 0.5]")
-@click.option("--temperature-K", "temperature_K", type=float, help="K.  [default: 300]")
+@TIMESTEP
+@TEMPERATURE
 @click.option("--replicas", type=int, help="Velocity seeds for each structure.  [default: 4]")
-@click.option("--jobs", type=click.IntRange(1), help="Trajectories at a time.  [default: one for each CPU]")
+@jobs()
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of parts, bootstrap and velocities.")
-@click.option("--trust", is_flag=True, help="Run code and pickles stored in a model's file.")
+@trust("a model's file")
 @DEADLINE
-@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-compare"), help="For the report.")
+@output("mdsuite-compare", "For the report.")
 def compare(
     baseline: str, candidate: str, output: Path, jobs: int | None, deadline: float | None, **flags: Any
 ) -> None:
@@ -348,8 +317,8 @@ def _campaign_of_both(models: tuple[str, str], of_runs: Mapping[str, Any], flags
 @click.option("--only", multiple=True, metavar="NAME", help="Animals of the zoo.  [default: all]")
 @click.option("--all-hosts", is_flag=True, help="Each on every system that it can live on, not on the best alone.")
 @click.option("--without-runs", is_flag=True, help="Static checks alone; what takes trajectories is not run.")
-@click.option("--jobs", type=click.IntRange(1), help="Trials at a time.  [default: one for each CPU]")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-selftest"), help="For the report.")
+@jobs("Trials")
+@output("mdsuite-selftest", "For the report.")
 def selftest(only: tuple[str, ...], all_hosts: bool, without_runs: bool, jobs: int | None, output: Path) -> None:
     """Try every check on defective models and on their clean twins, and write the confusion matrix.
 

@@ -10,14 +10,14 @@ import click
 
 from mdsuite import completion
 from mdsuite.cli.ending import BAD_INPUT, finish
-from mdsuite.cli.options import n_cpus
+from mdsuite.cli.options import MODEL, PATH, n_cpus, output, required_output, threads, trust
 from mdsuite.errors import InputError
 from mdsuite.waits import waiting
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE.toml")
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="For labels, weights and errors.")
+@click.argument("recipe", type=PATH, metavar="RECIPE.toml")
+@required_output("For labels, weights and errors.")
 @click.option("--student", "students", multiple=True, metavar="NAME", help="One of the recipe's; may be repeated.")
 @click.option("--workers", type=click.IntRange(1), help="Processes that label.  [default: CPUs]")
 @click.option("--device", default="cpu", help="Where students are fitted, as torch names it (cuda).")
@@ -38,8 +38,8 @@ def distill(recipe: Path, output: Path, students: Sequence[str], workers: int | 
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE.toml")
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="For the model and its errors.")
+@click.argument("recipe", type=PATH, metavar="RECIPE.toml")
+@required_output("For the model and its errors.")
 def fit(recipe: Path, output: Path) -> None:
     """Fit a linear ACE to labelled structures, as a recipe says.
 
@@ -61,16 +61,14 @@ def _fit(recipe: Path, output: Path) -> int:
 
 
 @click.command()
-@click.argument("model", shell_complete=completion.models)
+@MODEL
 @click.option(
     "--to", "target", type=click.Choice(["torchscript", "pt2", "onnx"]), required=True, help="onnx: energies."
 )
 @click.option("--weights", type=click.Choice(["float16", "bfloat16", "int8"]), help="What they are stored in.")
 @click.option("--check/--no-check", default=True, help="Static checks of model and export beside each other.")
-@click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
-@click.option(
-    "--output", type=click.Path(path_type=Path), default=Path("mdsuite-export"), help="Folder for everything."
-)
+@trust()
+@output("mdsuite-export", "Folder for everything.")
 def export(model: str, target: str, weights: str | None, output: Path, *, check: bool, trust: bool) -> None:
     """Write MODEL as one file without its Python code, kept only if it answers as the model does.
 
@@ -111,17 +109,10 @@ def _export(model: str, target: str, weights: str, output: Path, *, check: bool,
 
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", shell_complete=completion.models)
-@click.option(
-    "--from",
-    "folders",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="What a command has written.",
-)
-@click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of each model.")
-@click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("mdsuite-card"), help="For the cards.")
+@click.option("--from", "folders", multiple=True, type=PATH, metavar="DIR", help="What a command has written.")
+@threads("each model")
+@trust()
+@output("mdsuite-card", "For the cards.")
 def card(models: Sequence[str], folders: Sequence[Path], output: Path, *, threads: int, trust: bool) -> None:
     """Write a model card of each MODEL from what was measured, and for several a table to choose by.
 
