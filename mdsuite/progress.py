@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,10 +16,11 @@ from mdsuite.assessed import AssessedRun, Assessment
 from mdsuite.examination import Examination
 from mdsuite.execution.local import Advance, Show
 from mdsuite.execution.supervise import Outcome, Status
+from mdsuite.judgement.causes import Cause
 from mdsuite.judgement.judge import Outcome as Judgement
-from mdsuite.judgement.judge import verdict
+from mdsuite.judgement.judge import Verdict, verdict
 from mdsuite.plan import Plan
-from mdsuite.report.words import limit, quantity
+from mdsuite.report.words import limit, quantity, where
 
 IN_VIEW = 24
 """Runs, each with a bar of its own."""
@@ -167,23 +168,20 @@ def print_examination(console: Console, examination: Examination, report: Path) 
     console.print(f"{passed} of {len(examination.judged)} checks passed", highlight=False)
     if table.row_count:
         console.print(table)
-    for cause in examination.causes:
-        console.print(f"\n{cause.name}: {cause.sentence}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"\nverdict: [bold {COLOURS[examination.verdict]}]{examination.verdict}[/]")
-    console.print(f"report:  {report}", soft_wrap=True, highlight=False)
-    console.print(f"page:    {report.with_suffix('.html')}", soft_wrap=True, highlight=False)
+    _print_end(console, examination.causes, examination.verdict, report)
 
 
 def _print_verdict(console: Console, assessment: Assessment, report: Path) -> None:
     of_models = [cause for model in assessment.models for cause in model.causes]
     of_engines = [each.cause for each in assessment.agreements if each.cause is not None]
-    for cause in (*of_models, *of_engines):
+    _print_end(console, [*of_models, *of_engines], assessment.verdict, report)
+
+
+def _print_end(console: Console, causes: Iterable[Cause], verdict: Verdict, report: Path) -> None:
+    for cause in causes:
         console.print(f"\n{cause.name}: {cause.sentence}", markup=False, highlight=False, soft_wrap=True)
-    colour = COLOURS[assessment.verdict]
-    console.print(f"\nverdict: [bold {colour}]{assessment.verdict}[/]")
-    console.print(f"report:  {report}", soft_wrap=True, highlight=False)
-    if (page := report.with_suffix(".html")).exists():
-        console.print(f"page:    {page}", soft_wrap=True, highlight=False)
+    console.print(f"\nverdict: [bold {COLOURS[verdict]}]{verdict}[/]")
+    console.print(where(report), soft_wrap=True, highlight=False)
 
 
 def _row(run: AssessedRun, *, named: bool, ended: bool) -> list[Text]:

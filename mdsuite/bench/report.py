@@ -82,4 +82,4 @@ def print_benchmark(console: Console, found: Benchmark, report: Path) -> None:
         console.print(
             f"{slope.subject['contender']}: cost ~ atoms^{words.quantity(slope, unit=False)}", highlight=False
         )
-    console.print(f"report:  {report}\npage:    {report.with_suffix('.html')}", soft_wrap=True, highlight=False)
+    console.print(words.where(report), soft_wrap=True, highlight=False)

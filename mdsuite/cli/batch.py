@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from mdsuite.cli.ending import NOT_RUN, STOPPED, finish, finish_or_stop, warn
+from mdsuite.cli.ending import NOT_RUN, STOPPED, finish, finish_or_stop, tell_verdict, warn
 from mdsuite.cli.flags import as_given, campaign_of, of_campaign, require_lammps
 from mdsuite.cli.options import DEADLINE, FOLDER, PATH, jobs, n_cpus, output, profile
 from mdsuite.coordination import coordinating
@@ -255,5 +255,5 @@ def _gather(campaign: Path, profile: str | None, keep: str) -> int:
         click.echo(f"{model.name}: {model.verdict} ({told})")
     if (left := found.n_planned - found.n_ended) > 0:
         click.echo(f"{left} of {found.n_planned} runs have not ended")
-    click.echo(f"\nverdict: {found.verdict}\nreport:  {report}\npage:    {report.with_suffix('.html')}")
+    tell_verdict(found.verdict, report)
     return exit_code(found.verdict)

@@ -116,6 +116,13 @@ def formatted(code: int, output: Path, formats: Sequence[str]) -> int:
     return code
 
 
+def tell_verdict(verdict: str, report: Path) -> None:
+    """The last lines of a command that judges."""
+    from mdsuite.report.words import where  # noqa: PLC0415  takes time
+
+    click.echo(f"\nverdict: {verdict}\n{where(report)}")
+
+
 def warn(told: str) -> None:
     """Say what should be known and keeps nothing from going on, if anything."""
     if told:

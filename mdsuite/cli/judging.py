@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdsuite import completion
-from mdsuite.cli.ending import BAD_INPUT, NOT_RUN, STOPPED, finish, finish_or_stop, formatted, warn
+from mdsuite.cli.ending import BAD_INPUT, NOT_RUN, STOPPED, finish, finish_or_stop, formatted, tell_verdict, warn
 from mdsuite.cli.flags import TEMPERATURE, TIMESTEP, campaign_of, require_lammps
 from mdsuite.cli.options import (
     DEADLINE,
@@ -157,7 +157,7 @@ def analyze_sources(
     for each in analysis.judged:
         where = f" ({each.subject['source']})" if len(analysis.analyzed) > 1 and "source" in each.subject else ""
         click.echo(f"{each.criterion.label}{where}: {each.outcome}")
-    click.echo(f"\nverdict: {analysis.verdict}\nreport:  {report}\npage:    {report.with_suffix('.html')}")
+    tell_verdict(analysis.verdict, report)
     sys.exit(exit_code(analysis.verdict))
 
 
@@ -345,5 +345,5 @@ def _selftest(only: Sequence[str], output: Path, jobs: int, stop: Stop, *, all_h
     bench = Bench(output=output, static=read_profile("static"), stop=stop)
     confusion = carry_out(cases, bench, runs=runs, jobs=jobs, told=click.echo)
     report = write_selftest_report(confusion, output)
-    click.echo(f"\nverdict: {confusion.verdict}\nreport:  {report}\npage:    {report.with_suffix('.html')}")
+    tell_verdict(confusion.verdict, report)
     return STOPPED if stop.requested else exit_code(confusion.verdict)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from mdsuite.forces.evaluate import ForceReport
 from mdsuite.forces.report import LABELS, force_quantity
+from mdsuite.report.words import where
 
 
 def print_forces(console: Console, forces: ForceReport, report: Path) -> None:
@@ -27,6 +28,5 @@ def print_forces(console: Console, forces: ForceReport, report: Path) -> None:
         console.print(words, markup=False, highlight=False, soft_wrap=True)
     if forces.unanswered:
         console.print(f"{len(forces.unanswered)} frames not answered by the model: {forces.unanswered[0].reason}")
-    page = report.with_suffix(".html")
     console.print("\nno approval for dynamics follows from forces alone")
-    console.print(f"report:  {report}\npage:    {page}", soft_wrap=True)
+    console.print(where(report), soft_wrap=True)

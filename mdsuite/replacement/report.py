@@ -96,8 +96,7 @@ def print_end(found: Replacement, report: Path) -> None:
             console.print(f"{reason.what}: {reason.says}", markup=False, highlight=False, soft_wrap=True)
     if found.wanted:
         console.print(f"about {found.wanted} structures would decide", highlight=False)
-    page = report.with_suffix(".html")
-    console.print(f"\noutcome: {found.standing}\nreport:  {report}\npage:    {page}", soft_wrap=True, highlight=False)
+    console.print(f"\noutcome: {found.standing}\n{words.where(report)}", soft_wrap=True, highlight=False)
 
 
 def _refusal(each: Threshold) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from mdsuite.assessed import AssessedModel, AssessedRun, Assessment, outcomes_of
 from mdsuite.constants import BOLTZMANN
@@ -72,6 +73,11 @@ def _range_of(low: float | None, high: float | None, of: str) -> str:
     if high is None:
         return f"at least {_exact(low)}{unit}"
     return f"{_exact(low)} to {_exact(high)}{unit}"
+
+
+def where(report: Path) -> str:
+    """Where the files that a person reads are, a line each; `report` is that of report.md."""
+    return f"report:  {report}\npage:    {report.with_suffix('.html')}"
 
 
 def name_of(run: AssessedRun) -> str:
