@@ -31,9 +31,10 @@ from itertools import combinations
 
 import numpy as np
 from scipy import fft
-from scipy.stats import chi2, f, t
+from scipy.stats import chi2, f
 
 from mdsuite_analysis.drift import MEV_PER_EV, energy_drift
+from mdsuite_analysis.mean import students_mean
 from mdsuite_analysis.measurement import NOT_KNOWN, Interval, Measurement, undefined
 from mdsuite_analysis.series import EnergySeries, Floats
 from mdsuite_analysis.transient import transient_end
@@ -110,10 +111,8 @@ def mean_drift(series: Sequence[EnergySeries], *, confidence: float = 0.95) -> M
 
 def mean_of_slopes(slopes: Sequence[float] | Floats, *, confidence: float = 0.95, note: str = "") -> Measurement:
     """As `mean_drift`, from slopes (n_replicas,) that were measured before, meV/atom/ps; at least two."""
-    known = np.asarray(slopes, dtype=np.float64)
-    mean, stderr = float(known.mean()), float(known.std(ddof=1)) / math.sqrt(len(known))
-    half = float(t.ppf(0.5 + confidence / 2, len(known) - 1)) * stderr
-    return _measured("mean_drift", "meV/atom/ps", mean, (mean - half, mean + half), confidence, note)
+    mean, interval = students_mean(np.asarray(slopes, dtype=np.float64), confidence)
+    return _measured("mean_drift", "meV/atom/ps", mean, interval, confidence, note)
 
 
 def energy_diffusion(series: Sequence[EnergySeries], *, confidence: float = 0.95) -> Measurement:

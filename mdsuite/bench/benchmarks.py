@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from mdsuite.bench.interleaved import CONFIDENCE, Task, Timed, measured
 from mdsuite.errors import InputError
 from mdsuite.plan import bundled_structure_for
 from mdsuite.structures import read_structure
+from mdsuite_analysis.mean import students_mean
 from mdsuite_analysis.measurement import Measurement
 from mdsuite_driver.models.compiled import network_of
 from mdsuite_driver.models.load import load
@@ -104,13 +104,12 @@ def _slope(of: Sequence[Timed]) -> Measurement:
     slopes = np.array(
         [np.polyfit(atoms, np.log(seconds), 1)[0] for seconds in zip(*[t.seconds for t in of], strict=True)]
     )
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(slopes) - 1) * slopes.std(ddof=1) / np.sqrt(len(slopes)))
-    mean = float(slopes.mean())
+    mean, interval = students_mean(slopes, CONFIDENCE)
     return Measurement(
         name="cost_exponent",
         value=mean,
         unit="1",
-        ci=(mean - half, mean + half),
+        ci=interval,
         confidence=CONFIDENCE,
         subject={"contender": of[0].task.contender, "model": of[0].task.model},
     )

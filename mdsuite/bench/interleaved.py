@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy import stats
 
+from mdsuite_analysis.mean import students_mean
 from mdsuite_analysis.measurement import Measurement
+from mdsuite_analysis.series import Floats
 
 CONFIDENCE = 0.95
 PATIENCE = 900.0  # s, for one contender in one round
@@ -54,16 +55,11 @@ class Timed:
         return _of_logarithms("step_time_ratio", np.log(self.seconds) - np.log(other.seconds), "1", self.task)
 
 
-def _of_logarithms(
-    name: str, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], unit: str, of: Task
-) -> Measurement:
+def _of_logarithms(name: str, values: Floats, unit: str, of: Task) -> Measurement:
     subject = {"contender": of.contender, "n_atoms": str(of.n_atoms), "model": of.model}
-    mean = float(values.mean())
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-    interval = (float(np.exp(mean - half)), float(np.exp(mean + half)))
-    return Measurement(
-        name=name, value=float(np.exp(mean)), unit=unit, ci=interval, confidence=CONFIDENCE, subject=subject
-    )
+    mean, interval = students_mean(values, CONFIDENCE)
+    value, low, high = (float(np.exp(each)) for each in (mean, *interval))
+    return Measurement(name=name, value=value, unit=unit, ci=(low, high), confidence=CONFIDENCE, subject=subject)
 
 
 def measured(tasks: Sequence[Task], rounds: int, told: Callable[[str], None]) -> list[Timed]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import t
 
 from mdsuite.errors import InputError
 from mdsuite.linear.data import Labelled
@@ -18,6 +17,7 @@ from mdsuite.linear.design import asked
 from mdsuite.processes import PYTHON, heard
 from mdsuite.replacement.sides import Side
 from mdsuite.runs import FloatArray
+from mdsuite_analysis.mean import students_mean
 from mdsuite_driver.models.load import resolve
 from mdsuite_driver.models.protocol import Configuration
 
@@ -163,8 +163,8 @@ def _resource(name: str, unit: str, of: FloatArray) -> Resource:
         logs = np.log(of[:, 1] / of[:, 0])
         ratio = math.exp(float(np.mean(logs)))
         if len(logs) > 1:
-            half = float(t.ppf(0.975, len(logs) - 1)) * float(np.std(logs, ddof=1)) / math.sqrt(len(logs))
-            ci = (ratio * math.exp(-half), ratio * math.exp(half))
+            _, (low, high) = students_mean(logs)
+            ci = (math.exp(low), math.exp(high))
     return Resource(name=name, unit=unit, baseline=first, candidate=second, ratio=ratio, ci=ci)
 
 
