@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,15 +26,6 @@ COUPLING = (
     "i-PI with mdsuite-driver",
     "i-PI with its own driver",
 )
-OF_MODEL = ("model alone", "model alone, compiled")
-OF_MD = (
-    "LAMMPS with a driver, compiled (mdsuite)",
-    "LAMMPS with a driver (mdsuite)",
-    "ASE in its process",
-    "model alone, compiled",
-    "model alone",
-)
-SIZES = (30, 300, 3000)
 LEAST = 2
 """Rounds, for an interval."""
 
@@ -57,6 +48,34 @@ class Benchmark:
     slopes: tuple[Measurement, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfModel:
+    """What is measured of a model.
+
+    title : what it is, behind the name of the model
+    unit : what is timed, in words
+    contenders : the first of which the others are compared with
+    """
+
+    title: str
+    unit: str
+    contenders: tuple[str, ...]
+
+
+EVALUATION = OfModel(title="one evaluation", unit="evaluation", contenders=("model alone", "model alone, compiled"))
+STEP = OfModel(
+    title="a step of NVE",
+    unit="step",
+    contenders=(
+        "LAMMPS with a driver, compiled (mdsuite)",
+        "LAMMPS with a driver (mdsuite)",
+        "ASE in its process",
+        "model alone, compiled",
+        "model alone",
+    ),
+)
+
+
 def coupling(sizes: Sequence[int], steps: int, rounds: int, told: Told) -> Benchmark:
     """Whole steps with a model that costs nothing."""
     _require(rounds)
@@ -67,22 +86,21 @@ def coupling(sizes: Sequence[int], steps: int, rounds: int, told: Told) -> Bench
     return _benchmark("The coupling: a step with a model that costs nothing", "step", groups, rounds, told)
 
 
-def model(
-    source: str, structures: Sequence[str], steps: int, rounds: int, told: Told, *, threads: int, trust: bool
+def of_model(
+    what: OfModel,
+    source: str,
+    structures: Sequence[str],
+    steps: int,
+    rounds: int,
+    told: Told,
+    *,
+    threads: int,
+    trust: bool,
 ) -> Benchmark:
-    """One evaluation, as it is and compiled."""
+    """An evaluation or a step, on each structure."""
     _require(rounds)
-    groups = _groups(OF_MODEL, source, structures, steps, threads=threads, trust=trust)
-    return _benchmark(f"{source}: one evaluation", "evaluation", groups, rounds, told)
-
-
-def md(
-    source: str, structures: Sequence[str], steps: int, rounds: int, told: Told, *, threads: int, trust: bool
-) -> Benchmark:
-    """Whole steps of NVE, beside ASE with the same model and beside the model alone."""
-    _require(rounds)
-    groups = _groups(OF_MD, source, structures, steps, threads=threads, trust=trust)
-    return _benchmark(f"{source}: a step of NVE", "step", groups, rounds, told)
+    groups = _groups(what.contenders, source, structures, steps, threads=threads, trust=trust)
+    return _benchmark(f"{source}: {what.title}", what.unit, groups, rounds, told)
 
 
 def scaling(
@@ -92,10 +110,10 @@ def scaling(
     sizes = {len(read_structure(each)) for each in structures}
     if len(sizes) < LEAST:
         raise InputError(f"wanted structures of several numbers of atoms, got {sorted(sizes)}")
-    found = model(source, structures, steps, rounds, told, threads=threads, trust=trust)
+    found = of_model(EVALUATION, source, structures, steps, rounds, told, threads=threads, trust=trust)
     by_contender = zip(*found.timed, strict=True)
     slopes = [_slope(of) for of in by_contender if not any(each.reason for each in of)]
-    return Benchmark(title=f"{source}: cost against atoms", unit="evaluation", timed=found.timed, slopes=tuple(slopes))
+    return replace(found, title=f"{source}: cost against atoms", slopes=tuple(slopes))
 
 
 def _slope(of: Sequence[Timed]) -> Measurement:

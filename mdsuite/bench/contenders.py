@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from subprocess import DEVNULL
 from types import MappingProxyType
@@ -277,35 +278,26 @@ IPI = """<simulation verbosity="quiet">
 """
 
 
-def _evaluations(prefix: str) -> Measure:
-    def measure(task: Task) -> float:
-        """The model alone, frame after frame, each moved a little."""
-        about = configuration(atoms_of(task))
-        source = f"{prefix}{task.model}"
-        model = served_model(Task(**{**_facts(task), "model": source}))
-        random, positions = np.random.default_rng(0), about.positions.copy()
+def evaluations(task: Task) -> float:
+    """The model alone, frame after frame, each moved a little."""
+    about, model = configuration(atoms_of(task)), served_model(task)
+    random, positions = np.random.default_rng(0), about.positions.copy()
 
-        def asked() -> None:
-            positions[:] += random.normal(scale=1e-3, size=positions.shape)
-            model.evaluate(Configuration(numbers=about.numbers, positions=positions, cell=about.cell, pbc=about.pbc))
+    def asked() -> None:
+        positions[:] += random.normal(scale=1e-3, size=positions.shape)
+        model.evaluate(Configuration(numbers=about.numbers, positions=positions, cell=about.cell, pbc=about.pbc))
 
-        for _ in range(WARM):
-            asked()
-        begun = time.perf_counter()
-        for _ in range(task.steps):
-            asked()
-        return (time.perf_counter() - begun) / task.steps
-
-    return measure
-
-
-def _facts(task: Task) -> dict[str, Any]:
-    return {name: getattr(task, name) for name in Task.__dataclass_fields__}
+    for _ in range(WARM):
+        asked()
+    begun = time.perf_counter()
+    for _ in range(task.steps):
+        asked()
+    return (time.perf_counter() - begun) / task.steps
 
 
 def _compiled(measure: Measure) -> Measure:
     def compiled(task: Task) -> float:
-        return measure(Task(**{**_facts(task), "model": f"{COMPILED}:{task.model}"}))
+        return measure(replace(task, model=f"{COMPILED}:{task.model}"))
 
     return compiled
 
@@ -321,8 +313,8 @@ CONTENDERS: Mapping[str, Measure] = MappingProxyType(
         "ASE SocketIOCalculator": ase_socket,
         "i-PI with its own driver": _of_ipi(_stock),
         "i-PI with mdsuite-driver": _of_ipi(_ours),
-        "model alone": _evaluations(""),
-        "model alone, compiled": _evaluations(f"{COMPILED}:"),
+        "model alone": evaluations,
+        "model alone, compiled": _compiled(evaluations),
     }
 )
 

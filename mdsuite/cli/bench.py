@@ -63,7 +63,7 @@ def bench_model(model: str, structures: tuple[str, ...], output: Path, **flags: 
 
     Exit codes: 0 measured, 2 bad input, 3 something was not run.
     """  # noqa: D301  \b is click's
-    finish(lambda: _bench(output, lambda of, told: of.model(model, structures, told=told, **flags)))
+    finish(lambda: _bench(output, lambda of, told: of.of_model(of.EVALUATION, model, structures, told=told, **flags)))
 
 
 @bench.command("md")
@@ -76,7 +76,7 @@ def bench_md(model: str, structures: tuple[str, ...], output: Path, **flags: Any
 
     Exit codes: 0 measured, 2 bad input, 3 something was not run.
     """  # noqa: D301  \b is click's
-    finish(lambda: _bench(output, lambda of, told: of.md(model, structures, told=told, **flags)))
+    finish(lambda: _bench(output, lambda of, told: of.of_model(of.STEP, model, structures, told=told, **flags)))
 
 
 @bench.command("scaling")
