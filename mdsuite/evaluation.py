@@ -22,7 +22,7 @@ from mdsuite.plan import FOREIGN, Plan
 from mdsuite.runs import Run
 from mdsuite_driver.models.compiled import load_compiled, package_of
 from mdsuite_driver.models.load import load
-from mdsuite_driver.models.protocol import COMPILED, Configuration, Model, ModelError
+from mdsuite_driver.models.protocol import Configuration, Model, ModelError, as_compiled, is_compiled
 
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
 PAYS = 120.0  # s of evaluations that are left to every processor; compiling takes about half a minute
@@ -39,7 +39,7 @@ def with_evaluators(plan: Plan, output: Path, told: Told) -> Plan:
     """
     wanted = plan.campaign.compile
     models = {run.model: None for run in plan.all_runs if run.native is None and not run.model.startswith(FOREIGN)}
-    plain = [model for model in models if not model.startswith(f"{COMPILED}:")]
+    plain = [model for model in models if not is_compiled(model)]
     begun = {run.id: _begun_with(output, plan, run) for run in plan.all_runs}
     compiled = {model for model in plain if wanted != NEVER and _compile(model, plan, output, told)}
 
@@ -47,9 +47,9 @@ def with_evaluators(plan: Plan, output: Path, told: Told) -> Plan:
         if run.model not in plain:
             return run
         ours = begun[run.id] if begun[run.id] is not None else run.model in compiled
-        return dataclasses.replace(run, model=f"{COMPILED}:{run.model}") if ours else run
+        return dataclasses.replace(run, model=as_compiled(run.model)) if ours else run
 
-    doubles = {**plan.doubles, **{f"{COMPILED}:{model}": double for model, double in plan.doubles.items()}}
+    doubles = {**plan.doubles, **{as_compiled(model): double for model, double in plan.doubles.items()}}
     return dataclasses.replace(
         plan,
         runs=tuple(map(chosen, plan.runs)),
@@ -73,7 +73,7 @@ def _begun_with(output: Path, plan: Plan, run: Run) -> bool | None:
     if not (folder / "run.json").exists() or not recorded_steps(folder):
         return None
     told: Mapping[str, str] = json.loads((folder / "run.json").read_text())
-    return told["model"].startswith(f"{COMPILED}:")
+    return is_compiled(told["model"])
 
 
 def _compile(source: str, plan: Plan, output: Path, told: Told) -> bool:

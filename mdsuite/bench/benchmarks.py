@@ -15,7 +15,7 @@ from mdsuite_analysis.mean import students_mean
 from mdsuite_analysis.measurement import Measurement
 from mdsuite_driver.models.compiled import network_of
 from mdsuite_driver.models.load import load
-from mdsuite_driver.models.protocol import COMPILED, NOTHING, ModelError
+from mdsuite_driver.models.protocol import COMPILED, NOTHING, ModelError, is_compiled
 
 COUPLING = (
     "LAMMPS with a driver (mdsuite)",
@@ -141,7 +141,7 @@ def _require(rounds: int) -> None:
 def _groups(
     names: Sequence[str], source: str, structures: Sequence[str], steps: int, *, threads: int, trust: bool
 ) -> list[list[Task]]:
-    if source.startswith(f"{COMPILED}:"):
+    if is_compiled(source):
         raise InputError(f"{source} is compared with itself compiled anyway; leave {COMPILED}: out")
     given = structures or (bundled_structure_for(source, trust=trust),)
     able = [name for name in names if "compiled" not in name or _can_be_compiled(source, trust=trust)]

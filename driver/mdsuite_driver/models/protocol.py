@@ -75,13 +75,23 @@ class ModelCard:
 
 
 COMPILED = "compiled"
-"""What the source of a compiled model begins with."""
+"""What the source of a compiled model begins with, before a colon."""
 
 NOTHING = "nothing"
 """What the source begins with of a model that costs nothing, by which the coupling is measured."""
 
 DOUBLE = "float64"
 """What the card of a model says that computes in double precision."""
+
+
+def is_compiled(source: str) -> bool:
+    """Whether a source names the model of another source, compiled."""
+    return source.startswith(f"{COMPILED}:")
+
+
+def as_compiled(source: str) -> str:
+    """The source of the same model, compiled."""
+    return f"{COMPILED}:{source}"
 
 
 class Model(Protocol):
