@@ -24,7 +24,7 @@ from mdsuite_driver.models.compiled import load_compiled, package_of
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import Configuration, Model, ModelError, as_compiled, is_compiled
 
-AUTO, ALWAYS, NEVER = "auto", "always", "never"
+ALWAYS, NEVER = "always", "never"
 PAYS = 120.0  # s of evaluations that are left to every processor; compiling takes about half a minute
 TIMED = 3
 """Evaluations, of which the fastest tells."""
@@ -120,11 +120,9 @@ def _unmade(source: str, package: Path, told: Told, *, trust: bool) -> str:
 
 def _left(source: str, plan: Plan, output: Path) -> list[tuple[Run, int]]:
     """The runs of a model, each with the steps that it has still to take."""
-    return [
-        (run, run.n_steps - recorded_steps(plan.folder(output, run)))
-        for run in plan.all_runs
-        if run.model == source and recorded_steps(plan.folder(output, run)) < run.n_steps
-    ]
+    runs = [run for run in plan.all_runs if run.model == source]
+    left = [(run, run.n_steps - recorded_steps(plan.folder(output, run))) for run in runs]
+    return [(run, steps) for run, steps in left if steps > 0]
 
 
 def _seconds(model: Model, left: list[tuple[Run, int]]) -> float:
