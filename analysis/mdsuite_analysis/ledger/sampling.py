@@ -114,12 +114,8 @@ class Sample:
         )
 
 
-def importance(residuals: Residuals, residual: float) -> float:
-    """The weight of a step with this residual after those before it."""
-    return _importance(residuals, residuals.plus(residual), residual)
-
-
-def _importance(residuals: Residuals, now: Residuals, residual: float) -> float:
+def importance(residuals: Residuals, now: Residuals, residual: float) -> float:
+    """The weight of a step with this residual after those before it; `now` are all of them."""
     parts = (_relative(abs(residual), now.mean_size), _relative(residuals.curvature(residual), now.mean_curvature), 1.0)
     return math.fsum(parts) / 3.0
 
@@ -182,7 +178,7 @@ class StepSampler:
             raise ValueError(f"step {after.step} follows step {before.step}; the ledger needs every step")
         residual = step_residual(before, after, self._box)
         now = self.residuals.plus(residual)
-        weight = _importance(self.residuals, now, residual)
+        weight = importance(self.residuals, now, residual)
         kept = SampledStep(before=before, after=after, residual=residual, weight=weight)
         heapq.heappush(self._kept, (weight / uniform(self._seed, before.step), before.step, kept))
         if len(self._kept) > self._n_kept + 1:
