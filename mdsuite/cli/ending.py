@@ -30,8 +30,7 @@ def finish_or_stop(work: Callable[[Stop], int], deadline: float | None = None, *
         try:
             code = work(stop)
         except (InputError, OSError) as error:
-            click.echo(f"mdsuite: {error}", err=True)
-            code = BAD_INPUT
+            code = refused(error)
     sys.exit(code)
 
 
@@ -41,11 +40,16 @@ def finish(work: Callable[[], int]) -> NoReturn:
         try:
             code = work()
         except (InputError, OSError) as error:
-            click.echo(f"mdsuite: {error}", err=True)
-            code = BAD_INPUT
+            code = refused(error)
         except KeyboardInterrupt:
             code = STOPPED
     sys.exit(code)
+
+
+def refused(error: Exception) -> int:
+    """The exit code of bad input, once it is said what is wrong with it."""
+    click.echo(f"mdsuite: {error}", err=True)
+    return BAD_INPUT
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdsuite import completion
-from mdsuite.cli.ending import BAD_INPUT, NOT_RUN, STOPPED, finish, finish_or_stop, formatted, tell_verdict, warn
+from mdsuite.cli.ending import NOT_RUN, STOPPED, finish, finish_or_stop, formatted, refused, tell_verdict, warn
 from mdsuite.cli.flags import TEMPERATURE, TIMESTEP, campaign_of, require_lammps
 from mdsuite.cli.options import (
     DEADLINE,
@@ -152,8 +152,7 @@ def analyze_sources(
         analysis = analyze(read, criteria, compared)
         report = write_series_report(analysis, output)
     except (InputError, OSError) as error:
-        click.echo(f"mdsuite: {error}", err=True)
-        sys.exit(BAD_INPUT)
+        sys.exit(refused(error))
     for each in analysis.judged:
         where = f" ({each.subject['source']})" if len(analysis.analyzed) > 1 and "source" in each.subject else ""
         click.echo(f"{each.criterion.label}{where}: {each.outcome}")

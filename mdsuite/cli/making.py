@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mdsuite import completion
-from mdsuite.cli.ending import BAD_INPUT, finish
+from mdsuite.cli.ending import finish, refused
 from mdsuite.cli.options import MODEL, PATH, n_cpus, output, required_output, threads, trust
 from mdsuite.errors import InputError
 from mdsuite.waits import waiting
@@ -33,8 +33,7 @@ def distill(recipe: Path, output: Path, students: Sequence[str], workers: int | 
         for weights in carry_out(recipe, output, workers or n_cpus(), click.echo, names=students, device=device):
             click.echo(weights)
     except InputError as error:
-        click.echo(f"mdsuite: {error}", err=True)
-        sys.exit(BAD_INPUT)
+        sys.exit(refused(error))
 
 
 @click.command()
