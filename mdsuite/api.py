@@ -16,9 +16,9 @@ from typing import Any
 import click
 import pandas as pd
 
+from mdsuite.cli import main
+from mdsuite.cli.ending import BAD_INPUT, STOPPED
 from mdsuite.errors import InputError
-
-BAD_INPUT, STOPPED = 2, 75
 
 
 class StoppedError(RuntimeError):
@@ -148,8 +148,6 @@ def _printed(process: subprocess.Popen[str]) -> Iterator[str]:
 
 def _options(name: str, flags: Mapping[str, object]) -> Iterator[str]:
     """Options of a command by the names of their values; raises TypeError for one that it does not have."""
-    from mdsuite.cli import main  # noqa: PLC0415  it imports this package
-
     options = {each.name: each for each in main.commands[name].params if isinstance(each, click.Option)}
     if unknown := sorted(flags.keys() - options.keys()):
         raise TypeError(f"mdsuite {name} has no {', '.join(unknown)}; it has {', '.join(sorted(map(str, options)))}")
