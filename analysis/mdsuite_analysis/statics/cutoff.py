@@ -5,7 +5,7 @@ of neighbours and terms of many bodies show in company only. A frame without per
 crowd of its copies, and with an atom of each element pulled out of it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations_with_replacement, product
@@ -115,8 +115,8 @@ def cutoff_in_vacuum(
     named = [ENERGY_JUMP, FORCE_JUMP, RELATIVE_JUMP, FOUND, *BOND, *([BEYOND_CUTOFF] if cutoff else [])]
     for pair in pairs:
         subject = "-".join(symbol(z) for z in pair)
-        scan = partial(_of_dimer, potential, configuration, pair, direction, cutoff, len(pairs), before)
-        made = answered(named, scan)
+        scanned = partial(_scanned, potential, configuration, pair, direction, cutoff, len(pairs), before)
+        made = answered(named, partial(_of_dimer, potential, configuration, scanned, cutoff))
         yield from (about(each, pair=subject) for each in made)
 
 
@@ -133,15 +133,9 @@ def cutoff_at_edge(
 
 
 def _of_dimer(
-    potential: Potential,
-    configuration: Configuration,
-    pair: tuple[int, int],
-    direction: Floats,
-    cutoff: float | None,
-    n_pairs: int,
-    before: float,
+    potential: Potential, configuration: Configuration, scanned: Callable[[], _Dimer], cutoff: float | None
 ) -> Iterator[Measurement]:
-    dimer = _scanned(potential, configuration, pair, direction, cutoff, n_pairs, before)
+    dimer = scanned()
     yield _measurement(ENERGY_JUMP, dimer.of_energy, "r")
     yield from _of_force(dimer.of_forces, "r", usual_force(potential, configuration))
     yield _found(dimer)
