@@ -26,6 +26,9 @@ COUPLING = (
     "i-PI with mdsuite-driver",
     "i-PI with its own driver",
 )
+OF_NETWORKS = ("compiled", "compiled (mdsuite)", "TorchScript", "TorchSim")
+"""Ends of the names of contenders that need a model's network, as the project's own models have one."""
+
 LEAST = 2
 """Rounds, for an interval."""
 
@@ -62,7 +65,12 @@ class OfModel:
     contenders: tuple[str, ...]
 
 
-EVALUATION = OfModel(title="one evaluation", unit="evaluation", contenders=("model alone", "model alone, compiled"))
+EVALUATION = OfModel(
+    title="one evaluation",
+    unit="evaluation",
+    contenders=("model alone", "model alone, compiled", "model alone, TorchScript"),
+)
+SIZES = replace(EVALUATION, contenders=("model alone", "model alone, compiled"))
 STEP = OfModel(
     title="a step of NVE",
     unit="step",
@@ -70,6 +78,7 @@ STEP = OfModel(
         "LAMMPS with a driver, compiled (mdsuite)",
         "LAMMPS with a driver (mdsuite)",
         "ASE in its process",
+        "TorchSim",
         "model alone, compiled",
         "model alone",
     ),
@@ -110,7 +119,7 @@ def scaling(
     sizes = {len(read_structure(each)) for each in structures}
     if len(sizes) < LEAST:
         raise InputError(f"wanted structures of several numbers of atoms, got {sorted(sizes)}")
-    found = of_model(EVALUATION, source, structures, steps, rounds, told, threads=threads, trust=trust)
+    found = of_model(SIZES, source, structures, steps, rounds, told, threads=threads, trust=trust)
     by_contender = zip(*found.timed, strict=True)
     slopes = [_slope(of) for of in by_contender if not any(each.reason for each in of)]
     return replace(found, title=f"{source}: cost against atoms", slopes=tuple(slopes))
@@ -144,7 +153,7 @@ def _groups(
     if is_compiled(source):
         raise InputError(f"{source} is compared with itself compiled anyway; leave {COMPILED}: out")
     given = structures or (bundled_structure_for(source, trust=trust),)
-    able = [name for name in names if "compiled" not in name or _can_be_compiled(source, trust=trust)]
+    able = [name for name in names if not name.endswith(OF_NETWORKS) or _is_network(source, trust=trust)]
     return [
         [
             Task(
@@ -162,7 +171,7 @@ def _groups(
     ]
 
 
-def _can_be_compiled(source: str, *, trust: bool) -> bool:
+def _is_network(source: str, *, trust: bool) -> bool:
     try:
         network_of(load(source, trust=trust))
     except ModelError:

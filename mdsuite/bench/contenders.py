@@ -1,6 +1,7 @@
 """Those who integrate or evaluate: mdsuite's own ways, and peers as their documentation has them used.
 
-``python -m mdsuite.bench.contenders TASK`` prints the seconds that a step of a task in JSON takes.
+``python -m mdsuite.bench.contenders TASK`` prints, for a task in JSON, the seconds that a step takes and the largest
+memory (MiB) of one of its processes.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import multiprocessing
+import resource
 import shutil
 import subprocess
 import sys
@@ -24,6 +26,7 @@ import numpy as np
 
 from mdsuite.bench.interleaved import Task
 from mdsuite.structures import configuration, maxwell_velocities, read_structure
+from mdsuite_driver.models.compiled import network_of
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import NOTHING, Configuration, Model, as_compiled
 
@@ -31,6 +34,7 @@ SPACING = 4.0  # Å, of the grid
 TEMPERATURE = 60.0  # K
 TIMESTEP = 0.5  # fs
 WARM = 10
+ENOUGH = 10.0  # s, of evaluations
 FEW = 4
 """A part of the steps, whose time is taken off where a program is timed from outside."""
 
@@ -287,12 +291,51 @@ def evaluations(task: Task) -> float:
         positions[:] += random.normal(scale=1e-3, size=positions.shape)
         model.evaluate(Configuration(numbers=about.numbers, positions=positions, cell=about.cell, pbc=about.pbc))
 
-    for _ in range(WARM):
-        asked()
+    _repeated(asked, WARM)
     begun = time.perf_counter()
-    for _ in range(task.steps):
+    times = _repeated(asked, task.steps)
+    return (time.perf_counter() - begun) / times
+
+
+def _repeated(asked: Callable[[], None], times: int) -> int:
+    """How often it was done: so often, or less where that takes too long."""
+    end = time.perf_counter() + ENOUGH
+    for done in range(1, times + 1):
         asked()
-    return (time.perf_counter() - begun) / task.steps
+        if done >= FEW and time.perf_counter() > end:
+            return done
+    return times
+
+
+def scripted_evaluations(task: Task) -> float:
+    """The same of the model written as TorchScript; raises InputError where it does not take the model's code."""
+    from mdsuite.exporting.make import write_torchscript  # noqa: PLC0415
+    from mdsuite_driver.models.package import example  # noqa: PLC0415
+
+    model = served_model(task)
+    with tempfile.TemporaryDirectory(prefix="mdsuite-bench-") as made:
+        path = Path(made) / "model.pt"
+        network = network_of(model)
+        write_torchscript(network, model.card, example(_asked(atoms_of(task)), model.card), path)
+        return evaluations(replace(task, model=str(path), trust=True))
+
+
+def torchsim(task: Task) -> float:
+    """TorchSim's velocity Verlet with the model as it is."""
+    try:
+        from mdsuite.bench.torchsim import seconds_a_step  # noqa: PLC0415
+    except ImportError as error:
+        raise RuntimeError(f"needs the package {error.name}: pip install 'mdsuite[bench]'") from error
+    model = served_model(task)
+    return seconds_a_step(
+        network_of(model),
+        model.card.cutoff or 0.0,
+        atoms_of(task),
+        warm=WARM,
+        steps=task.steps,
+        timestep=TIMESTEP * 1e-3,
+        temperature=TEMPERATURE,
+    )
 
 
 def _compiled(measure: Measure) -> Measure:
@@ -313,16 +356,24 @@ CONTENDERS: Mapping[str, Measure] = MappingProxyType(
         "ASE SocketIOCalculator": ase_socket,
         "i-PI with its own driver": _of_ipi(_stock),
         "i-PI with mdsuite-driver": _of_ipi(_ours),
+        "TorchSim": torchsim,
         "model alone": evaluations,
+        "model alone, TorchScript": scripted_evaluations,
         "model alone, compiled": _compiled(evaluations),
     }
 )
 
 
 def main() -> None:
-    """Print the seconds of a step."""
+    """Print what a step takes."""
     task = Task(**json.loads(sys.argv[1]))
-    print(CONTENDERS[task.contender](task))
+    seconds = CONTENDERS[task.contender](task)
+    print(json.dumps({"seconds": seconds, "memory": largest_memory()}))
+
+
+def largest_memory() -> float:
+    """MiB that this process, or one that it has waited for, has had resident at once."""
+    return max(resource.getrusage(whose).ru_maxrss for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
 
 
 if __name__ == "__main__":

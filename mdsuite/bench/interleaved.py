@@ -38,17 +38,35 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Of a step: seconds, and the largest memory (MiB) of one of the processes."""
+
+    seconds: float
+    memory: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timed:
-    """A task with the seconds that a step took in every round, or why it was not timed."""
+    """A task with what a step cost in every round, or why it was not timed."""
 
     task: Task
-    seconds: tuple[float, ...]
+    costs: tuple[Cost, ...] = ()
     reason: str = ""
+
+    @property
+    def seconds(self) -> Floats:
+        """(n_rounds,) float, s."""
+        return np.array([each.seconds for each in self.costs])
 
     @property
     def step(self) -> Measurement:
         """The geometric mean over rounds, µs, with Student's interval of its logarithm."""
-        return _of_logarithms("step_time", np.log(1e6 * np.array(self.seconds)), "µs", self.task)
+        return _of_logarithms("step_time", np.log(1e6 * self.seconds), "µs", self.task)
+
+    @property
+    def memory(self) -> Measurement:
+        """The same of the largest memory, MiB."""
+        return _of_logarithms("peak_memory", np.log([each.memory for each in self.costs]), "MiB", self.task)
 
     def slower_than(self, other: Timed) -> Measurement:
         """How many times as long it takes as another, from the ratios of the rounds."""
@@ -64,7 +82,7 @@ def _of_logarithms(name: str, values: Floats, unit: str, of: Task) -> Measuremen
 
 def measured(tasks: Sequence[Task], rounds: int, told: Callable[[str], None]) -> list[Timed]:
     """Every task once in every round, each in a process of its own; one that fails is not tried again."""
-    seconds: Mapping[int, list[float]] = {place: [] for place in range(len(tasks))}
+    costs: Mapping[int, list[Cost]] = {place: [] for place in range(len(tasks))}
     reasons: dict[int, str] = {}
     for number in range(rounds):
         for place, task in enumerate(tasks):
@@ -75,15 +93,14 @@ def measured(tasks: Sequence[Task], rounds: int, told: Callable[[str], None]) ->
             if isinstance(found, str):
                 reasons[place] = found
             else:
-                seconds[place].append(found)
+                costs[place].append(found)
     return [
-        Timed(task=task, seconds=tuple(seconds[place]), reason=reasons.get(place, ""))
-        for place, task in enumerate(tasks)
+        Timed(task=task, costs=tuple(costs[place]), reason=reasons.get(place, "")) for place, task in enumerate(tasks)
     ]
 
 
-def _once(task: Task) -> float | str:
-    """Seconds of a step, or why there are none."""
+def _once(task: Task) -> Cost | str:
+    """What a step cost, or why that is not known."""
     command = [sys.executable, "-m", "mdsuite.bench.contenders", json.dumps(asdict(task))]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
@@ -91,4 +108,4 @@ def _once(task: Task) -> float | str:
         return f"it took more than {PATIENCE:g} s"
     if done.returncode:
         return (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
-    return float(done.stdout.strip().splitlines()[-1])
+    return Cost(**json.loads(done.stdout.strip().splitlines()[-1]))

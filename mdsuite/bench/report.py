@@ -45,26 +45,27 @@ def write_benchmark(found: Benchmark, output: Path) -> Path:
 
 
 def measurements(found: Benchmark) -> Iterator[Measurement]:
-    """Times of steps, their ratios to the first of a group, and exponents."""
+    """Times and memory of steps, ratios to the first of a group, and exponents."""
     for group in found.timed:
         for each in group:
             if not each.reason:
                 yield each.step
+                yield each.memory
                 if each is not group[0] and not group[0].reason:
                     yield each.slower_than(group[0])
     yield from found.slopes
 
 
-def rows(group: tuple[Timed, ...]) -> list[tuple[str, str, str]]:
-    """Contender, time, and how many times that of the first."""
+def rows(group: tuple[Timed, ...]) -> list[tuple[str, str, str, str]]:
+    """Contender, time, how many times that of the first, and memory."""
     return [_row(each, group[0]) for each in group]
 
 
-def _row(each: Timed, first: Timed) -> tuple[str, str, str]:
+def _row(each: Timed, first: Timed) -> tuple[str, str, str, str]:
     if each.reason:
-        return each.task.contender, f"not run: {each.reason}", ""
+        return each.task.contender, f"not run: {each.reason}", "", ""
     against = "1" if each is first else "" if first.reason else words.quantity(each.slower_than(first), unit=False)
-    return each.task.contender, words.quantity(each.step), against
+    return each.task.contender, words.quantity(each.step), against, f"{max(cost.memory for cost in each.costs):.0f}"
 
 
 def print_benchmark(console: Console, found: Benchmark, report: Path) -> None:
@@ -73,7 +74,7 @@ def print_benchmark(console: Console, found: Benchmark, report: Path) -> None:
         task = group[0].task
         of = f"{task.structure}, " if task.structure else ""
         table = Table(title=f"{of}{task.n_atoms} atoms", box=None, pad_edge=False, header_style="dim")
-        for column in ("", f"a {found.unit}", "times the first"):
+        for column in ("", f"a {found.unit}", "times the first", "MiB"):
             table.add_column(column)
         for row in rows(group):
             table.add_row(*row)

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from campaigns import command
 
-from mdsuite.bench import benchmarks, interleaved
+from mdsuite.bench import benchmarks, contenders, interleaved
 from mdsuite.bench.contenders import CONTENDERS, lammps_in_process
-from mdsuite.bench.interleaved import Task, Timed, measured
+from mdsuite.bench.interleaved import Cost, Task, Timed, measured
+from mdsuite.structures import configuration, read_structure
+from mdsuite_driver.models.compiled import network_of
+from mdsuite_driver.models.load import load
 
 
 def task(contender: str = "model alone", n_atoms: int = 30, steps: int = 100) -> Task:
     return Task(contender=contender, model="nothing:", structure="", n_atoms=n_atoms, steps=steps)
+
+
+def cost(seconds: float) -> Cost:
+    return Cost(seconds=seconds, memory=300.0)
 
 
 def quietly(_what: str) -> None:
@@ -25,7 +34,7 @@ def quietly(_what: str) -> None:
 def test_a_ratio_knows_what_the_machine_did_to_both():
     """A machine that is four times as slow in every other round changes times, and not their ratio."""
     slow = np.array([1.0, 4.0, 1.0, 4.0])
-    ours, theirs = (Timed(task=task(), seconds=tuple(factor * slow)) for factor in (1e-3, 3e-3))
+    ours, theirs = (Timed(task=task(), costs=tuple(map(cost, factor * slow))) for factor in (1e-3, 3e-3))
     ratio = theirs.slower_than(ours)
     assert (ratio.value, ratio.ci) == (pytest.approx(3.0), pytest.approx((3.0, 3.0)))
     assert ours.step.ci is not None
@@ -37,23 +46,23 @@ def test_a_ratio_knows_what_the_machine_did_to_both():
 def test_contenders_take_turns_and_one_that_fails_is_told(monkeypatch: pytest.MonkeyPatch):
     asked: list[str] = []
 
-    def once(of: Task) -> float | str:
+    def once(of: Task) -> Cost | str:
         asked.append(of.contender)
-        return "it has no legs" if of.contender == "lame" else 1e-3
+        return "it has no legs" if of.contender == "lame" else cost(1e-3)
 
     monkeypatch.setattr(interleaved, "_once", once)
     found = measured([task("a"), task("lame"), task("b")], 3, quietly)
     assert asked == ["a", "lame", "b", "a", "b", "a", "b"]
-    assert [(each.seconds, each.reason) for each in found] == [
-        ((1e-3,) * 3, ""),
-        ((), "it has no legs"),
-        ((1e-3,) * 3, ""),
+    assert [(list(each.seconds), each.reason) for each in found] == [
+        ([1e-3] * 3, ""),
+        ([], "it has no legs"),
+        ([1e-3] * 3, ""),
     ]
 
 
 def test_the_exponent_of_a_known_cost_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     random = np.random.default_rng(0)
-    monkeypatch.setattr(interleaved, "_once", lambda of: 1e-6 * of.n_atoms**1.5 * random.lognormal(0.0, 0.02))
+    monkeypatch.setattr(interleaved, "_once", lambda of: cost(1e-6 * of.n_atoms**1.5 * random.lognormal(0.0, 0.02)))
     structures = ("ethanol", "uracil", "aspirin")
     found = benchmarks.scaling("painn-tiny", structures, 20, 5, quietly, threads=1, trust=False)
     assert len(found.slopes) == 2  # as it is, and compiled
@@ -67,17 +76,43 @@ def test_contenders_are_timed(contender: str):
     assert 0.0 < CONTENDERS[contender](task(contender, steps=3000)) < 1.0
 
 
+def test_a_model_is_timed_as_torchscript():
+    asked = replace(task("model alone, TorchScript", steps=20), model="painn-ultra-tiny", structure="ethanol")
+    assert 0.0 < CONTENDERS[asked.contender](asked) < 1.0
+
+
+def test_evaluations_that_take_long_are_fewer(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(contenders, "ENOUGH", 0.0)
+    assert contenders._repeated(lambda: None, 1000) == contenders.FEW
+
+
+def test_memory_is_that_of_the_process(tmp_path: Path):
+    before = contenders.largest_memory()
+    room = np.ones(2**25)  # 256 MiB
+    assert contenders.largest_memory() >= before
+    assert contenders.largest_memory() > room.nbytes / 2**20
+
+
+def test_a_peer_that_is_not_installed_says_what_brings_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "torch_sim", None)
+    monkeypatch.delitem(sys.modules, "mdsuite.bench.torchsim", raising=False)
+    with pytest.raises(RuntimeError, match=r"mdsuite\[bench\]"):
+        contenders.torchsim(task("TorchSim"))
+
+
 def test_lammps_calls_a_model_in_its_process():
     assert 0.0 < lammps_in_process(task("LAMMPS, callback in its process")) < 1.0
 
 
 def test_a_report_has_what_was_measured_and_what_was_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(interleaved, "_once", lambda of: "no i-PI" if "i-PI" in of.contender else 1e-4)
+    monkeypatch.setattr(interleaved, "_once", lambda of: "no i-PI" if "i-PI" in of.contender else cost(1e-4))
     done = command("bench", "coupling", "--atoms", 30, "--rounds", 2, "--output", tmp_path)
     assert done.exit_code == 3
     content = json.loads((tmp_path / "results.json").read_text())
     assert {each["reason"] for each in content["not_run"]} == {"no i-PI"}
-    assert {each["name"] for each in content["measurements"]} == {"step_time", "step_time_ratio"}
+    assert {each["name"] for each in content["measurements"]} == {
+        *("step_time", "step_time_ratio", "peak_memory"),
+    }
     assert "not run: no i-PI" in (tmp_path / "report.md").read_text()
     assert (tmp_path / "report.html").exists()
 
@@ -96,3 +131,23 @@ def test_too_few_sizes_and_models_that_are_not_there_are_refused(tmp_path: Path)
 def test_every_contender_of_the_coupling_is_timed(tmp_path: Path):
     done = command("bench", "coupling", "--atoms", 30, "--steps", 2000, "--rounds", 2, "--output", tmp_path)
     assert done.exit_code == 0, done.output
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # those of the package
+def test_torchsim_with_our_network_answers_as_our_model():
+    """Pip install 'mdsuite[bench]'."""
+    import torch
+    import torch_sim
+
+    from mdsuite.bench.torchsim import Served
+
+    model, atoms = load("painn-ultra-tiny"), read_structure("ethanol")
+    wanted = model.evaluate(configuration(atoms))
+    atoms.cell = [1000.0] * 3
+    state = torch_sim.initialize_state(atoms, device=torch.device("cpu"), dtype=torch.float64)
+    found = Served(network_of(model), 5.0)(state)
+    assert found["energy"].item() == pytest.approx(wanted.energy, abs=1e-12)
+    np.testing.assert_allclose(found["forces"].numpy(), wanted.forces, atol=1e-12)
+    asked = replace(task("TorchSim", steps=20), model="painn-ultra-tiny", structure="ethanol")
+    assert 0.0 < CONTENDERS["TorchSim"](asked) < 1.0
