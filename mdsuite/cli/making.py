@@ -22,7 +22,9 @@ from mdsuite.waits import waiting
 @click.option("--workers", type=click.IntRange(1), help="Processes that label.  [default: CPUs]")
 @click.option("--device", default="cpu", help="Where students are fitted, as torch names it (cuda).")
 def distill(recipe: Path, output: Path, students: Sequence[str], workers: int | None, device: str) -> None:
-    """Distil PaiNN students from a teacher, as a recipe says; stopped at any moment, it goes on where it was.
+    """Train PaiNN students on a teacher's labels or on labelled files, as a recipe says.
+
+    Stopped at any moment, it goes on where it was.
 
     \b
     mdsuite distill inputs/recipes/painn.toml --output students

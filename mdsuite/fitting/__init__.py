@@ -1,1 +1,1 @@
-"""Who makes models: distillation of a student from a teacher."""
+"""Who makes models: students of a teacher, or of frames that are labelled already."""

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mdsuite.fitting.sampling import Labelled
-from mdsuite_driver.models.neighbours import pairs_within
+from mdsuite_driver.models.neighbours import vectors_within
 from mdsuite_driver.models.painn import PaiNN
 from mdsuite_driver.models.protocol import Configuration
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Molecules side by side: `molecule` (n_atoms,) numbers them, `n_atoms` (n_molecules,) counts their atoms."""
+    """Frames side by side: `molecule` (n_atoms,) numbers them, `n_atoms` (n_molecules,) counts their atoms."""
 
     numbers: Tensor
     molecule: Tensor
@@ -88,19 +87,18 @@ def collate(items: Sequence[Item], device: torch.device) -> Batch:
 
 
 def items_of(network: PaiNN, labelled: Labelled) -> Iterator[Item]:
-    """The frames of one portion in the network's precision."""
+    """The frames of one portion in the network's precision, with periodic images where they are periodic."""
     numbers = torch.as_tensor(labelled.numbers)
     reference = float(network.reference_energies(numbers).sum())
-    for positions, energy, forces in zip(labelled.positions, labelled.energies, labelled.forces, strict=True):
-        configuration = Configuration(
-            numbers=labelled.numbers, positions=positions, cell=np.eye(3), pbc=(False, False, False)
-        )
-        i, j, _ = pairs_within(configuration, network.config.cutoff)
+    frames = zip(labelled.positions, labelled.cells, labelled.energies, labelled.forces, strict=True)
+    for positions, cell, energy, forces in frames:
+        configuration = Configuration(numbers=labelled.numbers, positions=positions, cell=cell, pbc=labelled.pbc)
+        i, j, vectors = vectors_within(configuration, network.config.cutoff)
         yield Item(
             numbers=numbers,
             i=torch.as_tensor(i),
             j=torch.as_tensor(j),
-            vectors=torch.as_tensor(positions[j] - positions[i], dtype=torch.float32),
+            vectors=torch.as_tensor(vectors, dtype=torch.float32),
             energy=float(energy) - reference,
             forces=torch.as_tensor(forces, dtype=torch.float32),
         )

@@ -1,20 +1,23 @@
-"""A recipe carried out: sample with the teacher, fit students, measure them on held-out frames, write them down."""
+"""A recipe carried out: get labelled frames, fit students, measure them on held-out frames, write them down."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdsuite.errors import InputError
 from mdsuite.files import whole, write_json
 from mdsuite.fitting.accuracy import Accuracy, accuracies
-from mdsuite.fitting.recipe import Recipe, Student, read_recipe
-from mdsuite.fitting.sampling import HELD_OUT, TRAIN, VALIDATION, Labelled, portions, sample, snapshots
-from mdsuite.fitting.student_card import student_card
+from mdsuite.fitting.labels import LabelFile, read_labels, width
+from mdsuite.fitting.recipe import LabelledRecipe, Recipe, SampledRecipe, Student, read_recipe
+from mdsuite.fitting.sampling import HELD_OUT, TRAIN, VALIDATION, Labelled, sample, snapshots
+from mdsuite.fitting.student_card import of_labels, of_molecules, student_card
+from mdsuite_analysis.elements import symbol
+from mdsuite_analysis.potential import Configuration
 from mdsuite_driver.models.painn import PaiNN, checkpoint
 
 if TYPE_CHECKING:
@@ -25,12 +28,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Distillation:
-    """A recipe on its way: where it is written, what its teacher said, and who hears of it."""
+    """A recipe on its way: where it is written, which frames it has, and who hears of it.
 
-    recipe: Recipe
+    label_files : which the frames are from, of a recipe that has such
+    """
+
+    recipe: SampledRecipe | LabelledRecipe
     file: Path
     output: Path
     labelled: Sequence[Labelled]
+    label_files: Sequence[LabelFile]
     device: str
     say: Say
 
@@ -40,7 +47,8 @@ class Distillation:
 
     def state(self, student: Student) -> Path:
         """Where a fit is kept: of this student with this training and these labels, and no other."""
-        decided_by = [student.model_dump(), self.recipe.training.model_dump(), [e.key for e in portions(self.recipe)]]
+        keys = [each.portion.key for each in self.labelled]
+        decided_by = [student.model_dump(), self.recipe.training.model_dump(), keys]
         identity = hashlib.sha256(json.dumps(decided_by).encode()).hexdigest()[:12]
         return self.output / f"state-{student.name}-{identity}.pt"
 
@@ -53,20 +61,40 @@ def distill(
     names : of the students that are made, or none for all of the recipe
     device : where they are fitted; labels are made on the CPU
 
-    Raises InputError for a recipe that is wrong, a teacher whose package is missing or that gives no labels, and a
-    device that is not there.
+    Raises InputError for a recipe that is wrong, a teacher whose package is missing or that gives no labels, files that
+    hold none (`read_labels`), elements that are held out but not trained on, and a device that is not there.
     """
     recipe = read_recipe(recipe_path)
     students = _chosen(recipe, names)
     _require_device(device)
     _sum_in_one_order()
+    if isinstance(recipe, LabelledRecipe):
+        labelled, files = read_labels(recipe, recipe_path.parent, say)
+        output.mkdir(parents=True, exist_ok=True)
+    else:
+        labelled, files = _sampled(recipe, output, workers, say), []
+    _require_trained_elements(labelled)
+    distillation = Distillation(recipe, recipe_path, output, labelled, files, device, say)
+    _write_held_out(distillation.of(HELD_OUT), output / "held-out.extxyz")
+    return [_make(distillation, student) for student in students]
+
+
+def _sampled(recipe: SampledRecipe, output: Path, workers: int, say: Say) -> list[Labelled]:
     output.mkdir(parents=True, exist_ok=True)
     say(f"labelling with {recipe.teacher}: {output / 'labels'}")
     labelled = sample(recipe, output / "labels", workers, say)
-    distillation = Distillation(recipe, recipe_path, output, labelled, device, say)
     _write_snapshots(recipe, labelled, output)
-    _write_held_out(distillation.of(HELD_OUT), output / "held-out.extxyz")
-    return [_make(distillation, student) for student in students]
+    return labelled
+
+
+def _require_trained_elements(labelled: Sequence[Labelled]) -> None:
+    known = {z for each in labelled if each.portion.role == TRAIN for z in each.numbers.tolist()}
+    for each in labelled:
+        if unknown := sorted(set(each.numbers.tolist()) - known):
+            raise InputError(
+                f"{each.portion.subject} has {symbol(unknown[0])} in frames for {each.portion.role}, and no frame that "
+                "is trained on has it; train on some, or leave these out"
+            )
 
 
 def _chosen(recipe: Recipe, names: Collection[str]) -> list[Student]:
@@ -121,28 +149,57 @@ def _write_model(of: Distillation, student: Student, network: PaiNN, found: Sequ
     n_frames = {role: sum(len(e.energies) for e in of.of(role)) for role in (TRAIN, VALIDATION, HELD_OUT)}
     training: dict[str, Any] = {
         "recipe_sha256": _digest(of.file),
-        "teacher": of.recipe.teacher,
-        "molecules": [each.name for each in of.recipe.molecules if not each.unseen],
+        **_origin(of),
         "frames": n_frames,
-        "frames_without_label": sum(each.wanted - len(each.energies) for each in of.labelled),
         "epochs": n_epochs,
-        "held_out_force_rmse_meV_per_A": {f"{e.molecule} {e.temperature:g} K": round(e.force_rmse, 2) for e in found},
+        "held_out_force_rmse_meV_per_A": {each.condition: round(each.force_rmse, 2) for each in found},
     }
     weights = of.output / f"{student.name}.pt"
     with whole(weights) as temporary:
         torch.save(checkpoint(network, training), temporary)
     write_json(of.output / f"{student.name}.json", training)
     n_parameters = sum(parameter.numel() for parameter in network.parameters())
+    made = (
+        of_labels(of.recipe, of.label_files, n_frames)
+        if isinstance(of.recipe, LabelledRecipe)
+        else of_molecules(of.recipe, n_frames)
+    )
     with whole(of.output / f"{student.name}.md") as temporary:
-        temporary.write_text(student_card(student.name, n_parameters, of.recipe, of.file.name, found, n_frames))
+        temporary.write_text(student_card(student.name, n_parameters, of.file.name, made, found))
     return weights
+
+
+def _origin(of: Distillation) -> dict[str, Any]:
+    """What a student learned from, as its checkpoint keeps it."""
+    if isinstance(of.recipe, SampledRecipe):
+        return {
+            "teacher": of.recipe.teacher,
+            "molecules": [each.name for each in of.recipe.molecules if not each.unseen],
+            "frames_without_label": sum(each.wanted - len(each.energies) for each in of.labelled),
+        }
+    return {
+        "level_of_theory": of.recipe.level_of_theory,
+        "labels": [{**asdict(each), "frames": dict(each.frames)} for each in of.label_files],
+        "narrowest_cell_A": _narrowest(of.of(TRAIN)),
+    }
+
+
+def _narrowest(labelled: Sequence[Labelled]) -> float | None:
+    """Smallest width of a periodic cell, Å; None where there is none."""
+    widths = [
+        width(Configuration(numbers=each.numbers, positions=positions, cell=cell, pbc=each.pbc))
+        for each in labelled
+        for positions, cell in zip(each.positions, each.cells, strict=True)
+        if any(each.pbc)
+    ]
+    return min(widths, default=None)
 
 
 def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _write_snapshots(recipe: Recipe, labelled: list[Labelled], output: Path) -> None:
+def _write_snapshots(recipe: SampledRecipe, labelled: list[Labelled], output: Path) -> None:
     import ase.io  # noqa: PLC0415
 
     folder = output / "structures"
@@ -152,16 +209,19 @@ def _write_snapshots(recipe: Recipe, labelled: list[Labelled], output: Path) -> 
 
 
 def _write_held_out(labelled: Sequence[Labelled], path: Path) -> None:
-    """Frames that no student was fitted to, with the teacher's labels, as `mdsuite forces --reference` reads them."""
+    """Frames that no student was fitted to, with their labels, as `mdsuite forces --reference` reads them."""
     import ase.io  # noqa: PLC0415
     from ase import Atoms  # noqa: PLC0415
     from ase.calculators.singlepoint import SinglePointCalculator  # noqa: PLC0415
 
     frames = []
     for each in labelled:
-        for positions, energy, forces in zip(each.positions, each.energies, each.forces, strict=True):
-            atoms = Atoms(numbers=each.numbers, positions=positions)
-            atoms.info.update(name=each.portion.molecule, temperature_K=each.portion.temperature)
+        arrays = zip(each.positions, each.cells, each.energies, each.forces, strict=True)
+        for positions, cell, energy, forces in arrays:
+            atoms = Atoms(numbers=each.numbers, positions=positions, cell=cell, pbc=each.pbc)
+            atoms.info["name"] = each.portion.subject
+            if each.portion.temperature is not None:
+                atoms.info["temperature_K"] = each.portion.temperature
             atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
             frames.append(atoms)
     with whole(path) as temporary:

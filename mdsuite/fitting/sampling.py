@@ -17,7 +17,7 @@ from mdsuite.errors import InputError
 from mdsuite.files import whole
 from mdsuite.fitting.conformers import conformer
 from mdsuite.fitting.displacement import from_normal_modes, randomly
-from mdsuite.fitting.recipe import Molecule, Recipe
+from mdsuite.fitting.recipe import Molecule, SampledRecipe
 from mdsuite.fitting.teacher import code_file, make_teacher
 from mdsuite.runs import FloatArray, IntArray
 
@@ -58,6 +58,11 @@ class Portion:
     friction_per_fs: float = 0.0
 
     @property
+    def subject(self) -> str:
+        """What errors are told of."""
+        return self.molecule
+
+    @property
     def key(self) -> str:
         """Hash of the content; of files, what they hold and not what they are called."""
         content = {**asdict(self), **_contents_of_files(self)}
@@ -65,29 +70,49 @@ class Portion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Excerpt:
+    """Frames of the same atoms in a file, for one purpose.
+
+    subject : what errors are told of
+    key : hash of the frames and their labels, and of what they are for
+    temperature : not known
+    """
+
+    subject: str
+    role: str
+    unseen: bool
+    key: str
+    temperature: None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
-    """Frames of a molecule with finite labels; `wanted` is how many there should be.
+    """Frames of the same atoms with finite labels; `wanted` is how many there should be.
 
     numbers : (n_atoms,) int
     positions : (n, n_atoms, 3) float, Å
     energies : (n,) float, eV
     forces : (n, n_atoms, 3) float, eV/Å
+    cells : (n, 3, 3) float, Å, lattice vectors as rows
+    pbc : three booleans, along which of them all frames are periodic
     """
 
-    portion: Portion
+    portion: Portion | Excerpt
     wanted: int
     numbers: IntArray
     positions: FloatArray
     energies: FloatArray
     forces: FloatArray
+    cells: FloatArray
+    pbc: tuple[bool, bool, bool] = (False, False, False)
 
 
-def portions(recipe: Recipe) -> list[Portion]:
+def portions(recipe: SampledRecipe) -> list[Portion]:
     """All of a recipe: training, validation and held-out frames never share a trajectory."""
     return [each for molecule in recipe.molecules for each in _portions(recipe, molecule)]
 
 
-def _portions(recipe: Recipe, molecule: Molecule) -> Iterator[Portion]:
+def _portions(recipe: SampledRecipe, molecule: Molecule) -> Iterator[Portion]:
     sampling = recipe.sampling
     lengths = {TRAIN: sampling.steps, VALIDATION: sampling.held_out_steps, HELD_OUT: sampling.held_out_steps}
     for k in range(sampling.conformers):
@@ -102,7 +127,7 @@ def _portions(recipe: Recipe, molecule: Molecule) -> Iterator[Portion]:
             yield from _displacements(recipe, still)
 
 
-def _trajectory(recipe: Recipe, molecule: Molecule, conformer: int) -> Portion:
+def _trajectory(recipe: SampledRecipe, molecule: Molecule, conformer: int) -> Portion:
     sampling = recipe.sampling
     return Portion(
         teacher=recipe.teacher,
@@ -121,7 +146,7 @@ def _trajectory(recipe: Recipe, molecule: Molecule, conformer: int) -> Portion:
     )
 
 
-def _displacements(recipe: Recipe, still: Portion) -> Iterator[Portion]:
+def _displacements(recipe: SampledRecipe, still: Portion) -> Iterator[Portion]:
     modes, random = recipe.sampling.normal_modes, recipe.sampling.random
     if modes is not None:
         for temperature in modes.temperatures_K:
@@ -144,7 +169,7 @@ def _contents_of_files(portion: Portion) -> dict[str, str]:
 
 
 def sample(
-    recipe: Recipe, cache: Path, workers: int, say: Callable[[str], None] = lambda _line: None
+    recipe: SampledRecipe, cache: Path, workers: int, say: Callable[[str], None] = lambda _line: None
 ) -> list[Labelled]:
     """Every portion of a recipe, from the cache where it is there already.
 
@@ -159,17 +184,18 @@ def sample(
             for k, _ in enumerate(pool.map(_label, missing, [cache] * len(missing)), start=len(wanted) - len(missing)):
                 say(f"labelled {k + 1} of {len(wanted)} portions")
     labelled = [_read(cache, each) for each in wanted]
-    _require_labels(recipe.teacher, labelled, say)
+    _require_labels(wanted, labelled, say)
     return labelled
 
 
-def _require_labels(teacher: str, labelled: Sequence[Labelled], say: Callable[[str], None]) -> None:
+def _require_labels(portions: Sequence[Portion], labelled: Sequence[Labelled], say: Callable[[str], None]) -> None:
+    teacher = portions[0].teacher
     n = sum(each.wanted for each in labelled)
     dropped = n - sum(len(each.energies) for each in labelled)
     if dropped:
         say(f"{dropped} of {n} frames dropped: {teacher} gave no finite energy and forces")
     if dropped > MOST_WITHOUT_LABEL * n:
-        worst = max(labelled, key=lambda each: each.wanted - len(each.energies)).portion
+        worst = portions[int(np.argmax([each.wanted - len(each.energies) for each in labelled]))]
         raise InputError(
             f"{teacher} gave no finite energy and forces for {dropped} of {n} frames, most of them of {worst.molecule} "
             f"({worst.method}, {worst.temperature:g} K); at most {MOST_WITHOUT_LABEL:.0%} may be dropped. Lower the "
@@ -177,7 +203,7 @@ def _require_labels(teacher: str, labelled: Sequence[Labelled], say: Callable[[s
         )
 
 
-def snapshots(recipe: Recipe, labelled: list[Labelled]) -> dict[str, Any]:
+def snapshots(recipe: SampledRecipe, labelled: list[Labelled]) -> dict[str, Any]:
     """A thermal frame (ase.Atoms) of each molecule that asks for one.
 
     From the held-out trajectory at the snapshot temperature: the frame whose potential energy is nearest to the
@@ -189,7 +215,7 @@ def snapshots(recipe: Recipe, labelled: list[Labelled]) -> dict[str, Any]:
     for molecule in (molecule for molecule in recipe.molecules if molecule.snapshot):
         wanted = (molecule.name, HELD_OUT, recipe.sampling.snapshot_temperature_K)
         each = next(
-            each for each in labelled if (each.portion.molecule, each.portion.role, each.portion.temperature) == wanted
+            each for each in labelled if (each.portion.subject, each.portion.role, each.portion.temperature) == wanted
         )
         k = int(np.argmin(np.abs(each.energies - each.energies.mean())))
         atoms = Atoms(numbers=each.numbers, positions=each.positions[k])
@@ -292,5 +318,6 @@ def _read(cache: Path, portion: Portion) -> Labelled:
         return Labelled(
             portion=portion,
             wanted=portion.frames,
+            cells=np.zeros((len(arrays["energies"]), 3, 3)),
             **{name: arrays[name] for name in ("numbers", "positions", "energies", "forces")},
         )

@@ -49,6 +49,11 @@ def mixed_units(factor: Measurement) -> str | None:
     return next((said for said, ratio in _ratios() if math.isclose(factor.value, ratio, rel_tol=CLOSE)), None)
 
 
+def nearly_mixed_units(ratio: float) -> str | None:
+    """What energies and forces are in, if their ratio, known to some percent, is nearly one of units; None if not."""
+    return next((said for said, other in _ratios() if math.isclose(ratio, other, rel_tol=NEAR)), None)
+
+
 def unit_of_forces(ratio: float) -> str | None:
     """What forces are in that are so many times those in eV/Å; None where they are in eV/Å or in nothing known."""
     units = {

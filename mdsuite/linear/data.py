@@ -59,9 +59,24 @@ class Labelled:
         """How many atoms it has."""
         return len(self.configuration.numbers)
 
+    @property
+    def labels(self) -> tuple[float, FloatArray]:
+        """Energy and forces; raises ValueError where one of them is not known."""
+        if self.energy is None or self.forces is None:
+            raise ValueError(f"{self.name} has no energy or no forces")
+        return self.energy, self.forces
+
 
 def read_labelled(files: Sequence[str | Path], keys: Keys) -> list[Labelled]:
     """Every structure of files; raises InputError for what cannot be read, has no label at all, or is not finite."""
+    found = read_stored(files, keys)
+    for each in found:
+        _require_finite(each)
+    return found
+
+
+def read_stored(files: Sequence[str | Path], keys: Keys) -> list[Labelled]:
+    """Every structure of files, finite or not; raises InputError for what cannot be read, or has no label at all."""
     found = [_labelled(atoms, f"{file}@{k}", keys) for file in files for k, atoms in enumerate(frames_of(file))]
     if not any(each.energy is not None for each in found):
         raise InputError(f"no structure of {', '.join(map(str, files))} has an energy under the name {keys.energy!r}")
@@ -83,16 +98,14 @@ def _labelled(atoms: Any, name: str, keys: Keys) -> Labelled:
     energy, forces, virial = told.get(keys.energy), told.get(keys.forces), told.get(keys.virial)
     if virial is None and "stress" in told and atoms.pbc.all():
         virial = -atoms.get_volume() * _full(np.asarray(told["stress"], dtype=float))
-    each = Labelled(
+    return Labelled(
         name=name,
         group=str(told.get(keys.group, UNGROUPED)),
         configuration=configuration(atoms),
         energy=None if energy is None else float(energy),
-        forces=None if forces is None else np.array(forces, dtype=float),
+        forces=None if forces is None else _by_atoms(np.array(forces, dtype=float), atoms, name),
         virial=None if virial is None else _full(np.asarray(virial, dtype=float)),
     )
-    _require_sound(each)
-    return each
 
 
 def _full(tensor: FloatArray) -> FloatArray:
@@ -106,9 +119,13 @@ def _full(tensor: FloatArray) -> FloatArray:
     return 0.5 * (square + square.T)
 
 
-def _require_sound(each: Labelled) -> None:
-    if each.forces is not None and each.forces.shape != (each.n_atoms, 3):
-        raise InputError(f"{each.name}: wanted forces ({each.n_atoms}, 3), got {each.forces.shape}")
+def _by_atoms(forces: FloatArray, atoms: Any, name: str) -> FloatArray:
+    if forces.shape != (len(atoms), 3):
+        raise InputError(f"{name}: wanted forces ({len(atoms)}, 3), got {forces.shape}")
+    return forces
+
+
+def _require_finite(each: Labelled) -> None:
     for label in (each.energy, each.forces, each.virial):
         if label is not None and not np.isfinite(label).all():
             raise InputError(f"{each.name}: a label is not finite; take the structure out of the file")

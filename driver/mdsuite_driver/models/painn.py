@@ -189,17 +189,26 @@ def load_painn(name: str, stored: Mapping[str, Any], sha256: str) -> PaiNNModel:
         conservative=True,
         periodic=True,
         sha256=sha256,
-        minimum_width=network.config.cutoff,  # in thinner cells atoms meet their own images, which none was trained on
+        minimum_width=_minimum_width(network.config.cutoff, stored.get("training", {})),
         origin=_origin(stored.get("training", {})),
     )
     return PaiNNModel(network, card)
 
 
+def _minimum_width(cutoff: float, training: Mapping[str, Any]) -> float:
+    """In cells thinner than the cut-off atoms meet their own images; Å, down to where some were trained on."""
+    return min(cutoff, training.get("narrowest_cell_A") or cutoff)
+
+
 def _origin(training: Mapping[str, Any]) -> str:
     """What a checkpoint tells of how it came about."""
+    frames = training.get("frames", {}).get("train", "an unknown number of")
+    if "labels" in training:
+        files = ", ".join(f"{each['file']} (SHA-256 {each['sha256'][:12]}…)" for each in training["labels"])
+        theory = training.get("level_of_theory") or "a level of theory that is not told"
+        return f"Trained on {frames} frames labelled at {theory}, of {files}."
     if "teacher" not in training:
         return ""
-    frames = training.get("frames", {}).get("train", "an unknown number of")
     molecules = ", ".join(training.get("molecules", ())) or "molecules that are not told"
     return f"Distilled from {training['teacher']} on {frames} frames of {molecules}."
 
