@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from mdsuite.files import whole
 from mdsuite.fitting.batch import Batch, Item, collate, items_of
 from mdsuite.fitting.recipe import Student, Training
 from mdsuite.fitting.sampling import Labelled
-from mdsuite.fitting.step import Compiled, Step, eager, predict
+from mdsuite.fitting.step import Step, predict, stepper
 from mdsuite_driver.models.painn import PaiNN, PaiNNConfig
 
 
@@ -70,7 +70,8 @@ class Fitting:
         self._validation = validation
         self._averaged = copy.deepcopy(network)
         self._optimiser = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=1e-6)
-        self._step: Step = (Compiled if training.compile else eager)(network, training)
+        # At a batch of the first epoch, whichever is next, so that a resumed fit has the graph of an uninterrupted one.
+        self._step: Step = stepper(network, training, self._batches(0))
         self.epoch = 0
         self.history: list[Epoch] = []
         self.best: dict[str, Tensor] = network.state_dict()
@@ -86,15 +87,10 @@ class Fitting:
 
     def advance(self) -> Epoch:
         """One epoch."""
-        training = self._training
-        # The order is drawn from the epoch's number, so that a resumed fit sees what an uninterrupted one sees.
-        order = np.random.default_rng([training.seed, self.epoch]).permutation(len(self._train))
-        n_batches = math.ceil(len(order) / training.batch_size)
         losses = []
-        for k in range(n_batches):
-            self._set_learning_rate((self.epoch + k / n_batches) / training.epochs)
-            chosen = order[k * training.batch_size : (k + 1) * training.batch_size]
-            losses.append(self._take(collate([self._train[n] for n in chosen], self._device)))
+        for k, batch in enumerate(self._batches(self.epoch)):
+            self._set_learning_rate((self.epoch + k / self._n_batches) / self._training.epochs)
+            losses.append(self._take(batch))
         energy_rmse, force_rmse = errors(self._averaged, self._validation)
         self.epoch += 1
         ended = Epoch(number=self.epoch, loss=float(np.mean(losses)), energy_rmse=energy_rmse, force_rmse=force_rmse)
@@ -127,6 +123,16 @@ class Fitting:
         ]
 
     @property
+    def _n_batches(self) -> int:
+        return math.ceil(len(self._train) / self._training.batch_size)
+
+    def _batches(self, epoch: int) -> Iterator[Batch]:
+        """Of an epoch, by whose number their order is drawn: a resumed fit sees what an uninterrupted one sees."""
+        order = np.random.default_rng([self._training.seed, epoch]).permutation(len(self._train))
+        for chosen in np.split(order, range(self._training.batch_size, len(order), self._training.batch_size)):
+            yield collate([self._train[n] for n in chosen], self._device)
+
+    @property
     def _device(self) -> torch.device:
         return self._network.reference.device
 
@@ -149,7 +155,7 @@ class Fitting:
     @torch.no_grad()
     def _average(self) -> None:
         """An exponential moving average of the weights, younger at the beginning."""
-        steps = self.epoch * math.ceil(len(self._train) / self._training.batch_size)
+        steps = self.epoch * self._n_batches
         decay = min(self._training.ema, (1.0 + steps) / (10.0 + steps))
         for averaged, current in zip(self._averaged.parameters(), self._network.parameters(), strict=True):
             averaged.lerp_(current, 1.0 - decay)
@@ -178,7 +184,7 @@ def _config(student: Student, train: Sequence[Labelled]) -> PaiNNConfig:
 
 
 def _reference_energies(species: Sequence[int], train: Sequence[Labelled]) -> Tensor:
-    """An energy for each element, eV, by least squares (of smallest norm where molecules leave them open)."""
+    """An energy for each element, eV, by least squares (of smallest norm where frames leave them open)."""
     counts = np.array([[(each.numbers == z).sum() for z in species] for each in train], dtype=float)
     means = np.array([each.energies.mean() for each in train])
     return torch.as_tensor(np.linalg.lstsq(counts, means, rcond=None)[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
@@ -17,10 +18,12 @@ from mdsuite.cli import main
 from mdsuite.constants import BOLTZMANN
 from mdsuite.errors import InputError
 from mdsuite.fitting import train
+from mdsuite.fitting.batch import Batch
 from mdsuite.fitting.displacement import from_normal_modes
 from mdsuite.fitting.distill import distill
 from mdsuite.fitting.recipe import read_recipe
 from mdsuite.fitting.sampling import HELD_OUT, TRAIN, portions, sample
+from mdsuite.fitting.step import Compiled
 from mdsuite.forces.reference import read_references
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import Configuration
@@ -109,6 +112,15 @@ def test_the_held_out_frames_are_a_reference_for_forces(distilled):
 def test_the_same_recipe_gives_the_same_weights(distilled, tmp_path: Path):
     distill(distilled[0], tmp_path, 1, silent)
     assert same(weights(tmp_path), weights(distilled[1]))
+
+
+def test_an_element_of_an_unseen_molecule_alone_is_refused(tmp_path: Path):
+    recipe = write_recipe(tmp_path)
+    ase.io.write(tmp_path / "water.extxyz", molecule("H2O"))
+    unseen = f"[[molecules]]\nname = \"water\"\nfile = '{tmp_path / 'water.extxyz'}'\nunseen = true\n"
+    recipe.write_text(recipe.read_text() + unseen)
+    with pytest.raises(InputError, match="water has O in frames for held-out"):
+        distill(recipe, tmp_path / "out", 1, silent)
 
 
 class Killed(BaseException):
@@ -294,3 +306,49 @@ def test_gfn2_labels_a_molecule_that_rdkit_builds(tmp_path: Path):
     labelled = sample(read_recipe(recipe), tmp_path / "labels", 1)
     energies = [each.energies.mean() for each in labelled]
     assert energies == pytest.approx([-113.5] * 3, abs=0.7)  # methane in GFN2-xTB, eV
+
+
+def compiled_recipe(folder: Path) -> Path:
+    recipe = write_recipe(folder)
+    text = recipe.read_text().replace("n_interactions = 2", "n_interactions = 1").replace("hidden = 8", "hidden = 4")
+    recipe.write_text(text.replace("epochs = 6", "epochs = 4\ncompile = true"))
+    return recipe
+
+
+def resumed_after_two_epochs(recipe: Path, output: Path) -> None:
+    def kill_in_the_third_epoch(line: str) -> None:
+        if line.startswith("tiny, epoch 3/"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        distill(recipe, output, 1, kill_in_the_third_epoch)
+    distill(recipe, output, 1, silent)
+
+
+def test_a_graph_is_made_at_the_same_example_whenever_a_training_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    examples = []
+
+    def not_compiled(self: Compiled, batch: Batch) -> Any:
+        examples.append(torch.cat([each.double().ravel() for each in batch.tensors]))
+
+        def by_steps(_weights: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            with torch.enable_grad():
+                loss, gradients = self._eager(Batch(*tensors))
+            return loss, *gradients
+
+        return by_steps
+
+    monkeypatch.setattr(Compiled, "_compiled", not_compiled)
+    resumed_after_two_epochs(compiled_recipe(tmp_path), tmp_path / "out")
+    assert len(examples) == 2
+    assert torch.equal(*examples)
+
+
+@pytest.mark.slow
+def test_a_compiled_training_that_was_killed_goes_on_to_the_same_weights(tmp_path: Path):
+    recipe = compiled_recipe(tmp_path)
+    distill(recipe, tmp_path / "whole", 1, silent)
+    resumed_after_two_epochs(recipe, tmp_path / "resumed")
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "resumed"))

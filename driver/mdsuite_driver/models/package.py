@@ -30,11 +30,18 @@ def example(of: Configuration, card: ModelCard) -> Example:
 
 def traced(function: Callable[..., Any], *given: Any) -> torch.fx.GraphModule:
     """The graph of a function, its derivatives inside, made at an example; sizes that are equal there may differ."""
-    from torch.fx.experimental import _config  # noqa: PLC0415  private, and slow to import
     from torch.fx.experimental.proxy_tensor import make_fx  # noqa: PLC0415
 
-    with _config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # equal sizes are so by chance
+    with equal_by_chance():
         return make_fx(function, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*given)
+
+
+def equal_by_chance() -> contextlib.AbstractContextManager[None]:
+    """While this is entered, a graph that is made takes two sizes that are equal for two nevertheless."""
+    from torch.fx.experimental import _config  # noqa: PLC0415  private, and slow to import
+
+    patched: contextlib.AbstractContextManager[None] = _config.patch(use_duck_shape=False)  # type: ignore[attr-defined]
+    return patched
 
 
 def write_package(network: nn.Module, card: ModelCard, given: Example, path: Path) -> None:
