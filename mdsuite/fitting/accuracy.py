@@ -12,6 +12,7 @@ from mdsuite.fitting.sampling import Labelled
 from mdsuite_driver.models.painn import PaiNN
 
 SEEN, UNSEEN = "all that were trained on", "all that were not trained on"
+ALIKE = "all like those that were trained on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +40,18 @@ class Accuracy:
         return self.subject if self.temperature is None else f"{self.subject} {self.temperature:g} K"
 
 
-def accuracies(network: PaiNN, held_out: Sequence[Labelled]) -> list[Accuracy]:
-    """By subject and temperature, and by temperature over all subjects that were trained on and that were not."""
+def accuracies(network: PaiNN, held_out: Sequence[Labelled], seen: str = SEEN) -> list[Accuracy]:
+    """By subject and temperature, and by temperature over all subjects that were trained on and that were not.
+
+    seen : what the former are called
+    """
     temperatures = sorted({each.portion.temperature for each in held_out}, key=lambda each: each or 0.0)
     subjects = dict.fromkeys((each.portion.subject, each.portion.unseen) for each in held_out)
     rows = []
     for subject, unseen in subjects:
         of = [each for each in held_out if each.portion.subject == subject]
         rows += list(_by_temperature(network, of, subject, temperatures, unseen=unseen))
-    for name, unseen in ((SEEN, False), (UNSEEN, True)):
+    for name, unseen in ((seen, False), (UNSEEN, True)):
         of = [each for each in held_out if each.portion.unseen == unseen]
         rows += list(_by_temperature(network, of, name, temperatures, unseen=unseen))
     return rows

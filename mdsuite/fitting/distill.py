@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mdsuite.errors import InputError
 from mdsuite.files import whole, write_json
-from mdsuite.fitting.accuracy import Accuracy, accuracies
+from mdsuite.fitting.accuracy import ALIKE, SEEN, Accuracy, accuracies
 from mdsuite.fitting.labels import LabelFile, read_labels, width
 from mdsuite.fitting.recipe import LabelledRecipe, Recipe, SampledRecipe, Student, read_recipe
 from mdsuite.fitting.sampling import HELD_OUT, TRAIN, VALIDATION, Labelled, sample, snapshots
@@ -133,7 +133,8 @@ def _make(of: Distillation, student: Student) -> Path:
         of.device,
     )
     _draw_losses(history, of.output / f"{student.name}-training.png")
-    return _write_model(of, student, network, accuracies(network, of.of(HELD_OUT)), len(history))
+    found = accuracies(network, of.of(HELD_OUT), ALIKE if isinstance(of.recipe, LabelledRecipe) else SEEN)
+    return _write_model(of, student, network, found, len(history))
 
 
 def _line(recipe: Recipe, epoch: Epoch) -> str:

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from mdsuite.cli import main
 from mdsuite.constants import EV_PER_KCAL_PER_MOL
 from mdsuite.errors import InputError
+from mdsuite.fitting.accuracy import ALIKE, UNSEEN
 from mdsuite.fitting.distill import distill
 from mdsuite.fitting.labels import read_labels
 from mdsuite.fitting.recipe import LabelledRecipe, read_recipe
@@ -143,7 +144,7 @@ def test_the_card_tells_files_with_hash_and_frames(trained: Path):
 
 def test_errors_are_told_for_each_file(trained: Path):
     told = json.loads((trained / "out" / "tiny.json").read_text())["held_out_force_rmse_meV_per_A"]
-    assert {"frames", "copper", "ethene"} <= set(told)
+    assert {"frames", "copper", "ethene", ALIKE, UNSEEN} == set(told)
     assert all(np.isfinite(each) for each in told.values())
 
 
@@ -358,3 +359,9 @@ def test_a_recipe_with_a_mistake_is_refused(tmp_path: Path, labels: str, said: s
     assert refused.exit_code == 2, refused.output
     assert said in refused.output
     assert not (tmp_path / "out").exists()
+
+
+def test_the_example_can_be_read():
+    found = read(Path(__file__).parents[2] / "inputs" / "recipes" / "silicon-labels.toml")
+    assert count(found) == {TRAIN: 37, VALIDATION: 4, HELD_OUT: 24}
+    assert "silicon-held-out, dia" in {each.portion.subject for each in found}
