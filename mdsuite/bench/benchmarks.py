@@ -42,13 +42,15 @@ class Benchmark:
     title : what is compared
     unit : what is timed, in words
     timed : in groups of one structure, the first of each being what the others are compared with
-    slopes : exponents of cost against atoms, by contender
+    slopes : exponents of cost against atoms or runs, by contender
+    against : which of them
     """
 
     title: str
     unit: str
     timed: tuple[tuple[Timed, ...], ...]
     slopes: tuple[Measurement, ...] = ()
+    against: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,7 @@ EVALUATION = OfModel(
     unit="evaluation",
     contenders=("model alone", "model alone, compiled", "model alone, TorchScript"),
 )
+AT_ONCE = ("runs at once (mdsuite)", "runs at once, compiled (mdsuite)")
 SIZES = replace(EVALUATION, contenders=("model alone", "model alone, compiled"))
 STEP = OfModel(
     title="a step of NVE",
@@ -120,16 +123,44 @@ def scaling(
     if len(sizes) < LEAST:
         raise InputError(f"wanted structures of several numbers of atoms, got {sorted(sizes)}")
     found = of_model(SIZES, source, structures, steps, rounds, told, threads=threads, trust=trust)
+    return replace(
+        found, title=f"{source}: cost against atoms", slopes=_slopes(found, lambda task: task.n_atoms), against="atoms"
+    )
+
+
+def runs_at_once(
+    source: str,
+    structures: Sequence[str],
+    steps: int,
+    rounds: int,
+    told: Told,
+    *,
+    threads: int,
+    trust: bool,
+    numbers: Sequence[int],
+) -> Benchmark:
+    """A step of several runs on this machine, and the exponent of its cost against their number."""
+    _require(rounds)
+    if len(set(numbers)) < LEAST:
+        raise InputError(f"wanted several numbers of runs, got {sorted(set(numbers))}")
+    if len(structures) > 1:
+        raise InputError(f"wanted one structure for several numbers of runs, got {len(structures)}")
+    (group,) = _groups(AT_ONCE, source, structures, steps, threads=threads, trust=trust)
+    groups = [[replace(task, n_runs=n) for task in group] for n in sorted(set(numbers))]
+    found = _benchmark(f"{source}: cost against runs", "step of all runs", groups, rounds, told)
+    return replace(found, slopes=_slopes(found, lambda task: task.n_runs), against="runs")
+
+
+def _slopes(found: Benchmark, size: Callable[[Task], int]) -> tuple[Measurement, ...]:
     by_contender = zip(*found.timed, strict=True)
-    slopes = [_slope(of) for of in by_contender if not any(each.reason for each in of)]
-    return replace(found, title=f"{source}: cost against atoms", slopes=tuple(slopes))
+    return tuple(_slope(of, size) for of in by_contender if not any(each.reason for each in of))
 
 
-def _slope(of: Sequence[Timed]) -> Measurement:
-    """Of log cost against log atoms: the mean over rounds, with Student's interval."""
-    atoms = np.log([each.task.n_atoms for each in of])
+def _slope(of: Sequence[Timed], size: Callable[[Task], int]) -> Measurement:
+    """Of log cost against log size: the mean over rounds, with Student's interval."""
+    sizes = np.log([size(each.task) for each in of])
     slopes = np.array(
-        [np.polyfit(atoms, np.log(seconds), 1)[0] for seconds in zip(*[t.seconds for t in of], strict=True)]
+        [np.polyfit(sizes, np.log(seconds), 1)[0] for seconds in zip(*[t.seconds for t in of], strict=True)]
     )
     mean, interval = students_mean(slopes, CONFIDENCE)
     return Measurement(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import multiprocessing
+import os
 import resource
 import shutil
 import subprocess
@@ -182,32 +183,60 @@ def lammps_in_process(task: Task) -> float:
 def _of_ours(engine: str) -> Measure:
     def measure(task: Task) -> float:
         """A run as `mdsuite run` carries it out, its recording and chunks included, from its first step on."""
-        from mdsuite.campaign import read_campaign  # noqa: PLC0415
         from mdsuite.execution.supervise import Status, supervise  # noqa: PLC0415
-        from mdsuite.plan import make_plan  # noqa: PLC0415
-        from mdsuite.runs import write_run  # noqa: PLC0415
 
         heard: list[tuple[float, int]] = []
         with tempfile.TemporaryDirectory(prefix="mdsuite-bench-") as made:
-            folder = Path(made)
-            _write(task, folder / "start.extxyz")
-            names = {"models": [task.model], "structures": [str(folder / "start.extxyz")], "engine": [engine]}
-            told = {"threads": task.threads, "trust": task.trust, "compile": "never"}
-            dynamics = {
-                "time_ps": task.steps * TIMESTEP * 1e-3,
-                "timestep_fs": TIMESTEP,
-                "temperature_K": TEMPERATURE,
-                "replicas": 1,
-            }
-            (run,) = make_plan(read_campaign(None, {**names, **told}, dynamics=dynamics)).runs
-            write_run(run, folder / run.id)
-            ended = supervise(folder / run.id, advanced=lambda step, _: heard.append((time.perf_counter(), step)))
+            (folder,) = _written_runs(task, engine, task.steps, Path(made)).values()
+            ended = supervise(folder, advanced=lambda step, _: heard.append((time.perf_counter(), step)))
         if ended.status is not Status.DONE or len(heard) < FEW:
             raise RuntimeError(ended.reason or f"{task.steps} steps were too few to be timed")
         (first, one), (last, other) = heard[1], heard[-1]
         return (last - first) / (other - one)
 
     return measure
+
+
+def _written_runs(task: Task, engine: str, steps: int, folder: Path) -> dict[str, Path]:
+    """Replicas as `mdsuite run` plans them, in folders of their own, by their ids."""
+    from mdsuite.campaign import read_campaign  # noqa: PLC0415
+    from mdsuite.plan import make_plan  # noqa: PLC0415
+    from mdsuite.runs import write_run  # noqa: PLC0415
+
+    _write(task, folder / "start.extxyz")
+    names = {"models": [task.model], "structures": [str(folder / "start.extxyz")], "engine": [engine]}
+    told = {"threads": task.threads, "trust": task.trust, "compile": "never"}
+    dynamics = {
+        "time_ps": steps * TIMESTEP * 1e-3,
+        "timestep_fs": TIMESTEP,
+        "temperature_K": TEMPERATURE,
+        "replicas": task.n_runs,
+    }
+    runs = make_plan(read_campaign(None, {**names, **told}, dynamics=dynamics)).runs
+    for run in runs:
+        write_run(run, folder / run.id)
+    return {run.id: folder / run.id for run in runs}
+
+
+def runs_at_once(task: Task) -> float:
+    """Runs as `mdsuite run` carries them out, as many at a time as there are CPUs: many steps of all less few."""
+    few = task.steps // FEW
+    return (_all_runs(task, task.steps) - _all_runs(task, few)) / (task.steps - few)
+
+
+def _all_runs(task: Task, steps: int) -> float:
+    from mdsuite.execution.local import run_all  # noqa: PLC0415
+    from mdsuite.execution.stop import Stop  # noqa: PLC0415
+    from mdsuite.execution.supervise import Status  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="mdsuite-bench-") as made:
+        folders = _written_runs(task, "lammps", steps, Path(made))
+        begun = time.perf_counter()
+        endings = run_all(folders, len(os.sched_getaffinity(0)), Stop(), lambda _run, _advance: None)
+        seconds = time.perf_counter() - begun
+    if failed := [each.reason for each in endings.values() if each.status is not Status.DONE]:
+        raise RuntimeError(failed[0])
+    return seconds
 
 
 def _write(task: Task, path: Path, *, boxed: bool = False) -> None:
@@ -356,6 +385,8 @@ CONTENDERS: Mapping[str, Measure] = MappingProxyType(
         "ASE SocketIOCalculator": ase_socket,
         "i-PI with its own driver": _of_ipi(_stock),
         "i-PI with mdsuite-driver": _of_ipi(_ours),
+        "runs at once (mdsuite)": runs_at_once,
+        "runs at once, compiled (mdsuite)": _compiled(runs_at_once),
         "TorchSim": torchsim,
         "model alone": evaluations,
         "model alone, TorchScript": scripted_evaluations,

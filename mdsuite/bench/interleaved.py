@@ -26,6 +26,7 @@ class Task:
     model : source of a model
     structure : source of a structure, or "" for so many atoms of argon on a grid
     steps : that are timed
+    n_runs : that go on at once, where a contender takes several
     """
 
     contender: str
@@ -35,6 +36,7 @@ class Task:
     steps: int
     threads: int = 1
     trust: bool = False
+    n_runs: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,8 @@ class Timed:
 
 def _of_logarithms(name: str, values: Floats, unit: str, of: Task) -> Measurement:
     subject = {"contender": of.contender, "n_atoms": str(of.n_atoms), "model": of.model}
+    if of.n_runs > 1:
+        subject["n_runs"] = str(of.n_runs)
     mean, interval = students_mean(values, CONFIDENCE)
     value, low, high = (float(np.exp(each)) for each in (mean, *interval))
     return Measurement(name=name, value=value, unit=unit, ci=(low, high), confidence=CONFIDENCE, subject=subject)
@@ -88,7 +92,8 @@ def measured(tasks: Sequence[Task], rounds: int, told: Callable[[str], None]) ->
         for place, task in enumerate(tasks):
             if place in reasons:
                 continue
-            told(f"round {number + 1} of {rounds}: {task.contender}, {task.n_atoms} atoms")
+            runs = f", {task.n_runs} runs" if task.n_runs > 1 else ""
+            told(f"round {number + 1} of {rounds}: {task.contender}, {task.n_atoms} atoms{runs}")
             found = _once(task)
             if isinstance(found, str):
                 reasons[place] = found

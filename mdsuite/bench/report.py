@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mdsuite.bench.benchmarks import Benchmark
-from mdsuite.bench.interleaved import Timed
+from mdsuite.bench.interleaved import Task, Timed
 from mdsuite.files import write_json
 from mdsuite.report import words
 from mdsuite.report.markdown import rendered
@@ -33,14 +33,19 @@ def write_benchmark(found: Benchmark, output: Path) -> Path:
         "provenance": told,
         "measurements": [measurement_entry(each) for each in measurements(found)],
         "not_run": [
-            {"contender": each.task.contender, "n_atoms": each.task.n_atoms, "reason": each.reason}
+            {
+                "contender": each.task.contender,
+                "n_atoms": each.task.n_atoms,
+                "n_runs": each.task.n_runs,
+                "reason": each.reason,
+            }
             for group in found.timed
             for each in group
             if each.reason
         ],
     }
     write_json(output / "results.json", content)
-    vocabulary = {"found": found, "rows": rows, "quantity": words.quantity, "provenance": told}
+    vocabulary = {"found": found, "rows": rows, "size_of": size_of, "quantity": words.quantity, "provenance": told}
     return write_readable(output, rendered("bench.md.j2", vocabulary))
 
 
@@ -54,6 +59,11 @@ def measurements(found: Benchmark) -> Iterator[Measurement]:
                 if each is not group[0] and not group[0].reason:
                     yield each.slower_than(group[0])
     yield from found.slopes
+
+
+def size_of(task: Task) -> str:
+    """Atoms, and runs where there are several."""
+    return f"{task.n_atoms} atoms" + (f", {task.n_runs} runs" if task.n_runs > 1 else "")
 
 
 def rows(group: tuple[Timed, ...]) -> list[tuple[str, str, str, str]]:
@@ -73,7 +83,7 @@ def print_benchmark(console: Console, found: Benchmark, report: Path) -> None:
     for group in found.timed:
         task = group[0].task
         of = f"{task.structure}, " if task.structure else ""
-        table = Table(title=f"{of}{task.n_atoms} atoms", box=None, pad_edge=False, header_style="dim")
+        table = Table(title=f"{of}{size_of(task)}", box=None, pad_edge=False, header_style="dim")
         for column in ("", f"a {found.unit}", "times the first", "MiB"):
             table.add_column(column)
         for row in rows(group):
@@ -81,6 +91,6 @@ def print_benchmark(console: Console, found: Benchmark, report: Path) -> None:
         console.print(table)
     for slope in found.slopes:
         console.print(
-            f"{slope.subject['contender']}: cost ~ atoms^{words.quantity(slope, unit=False)}", highlight=False
+            f"{slope.subject['contender']}: cost ~ {found.against}^{words.quantity(slope, unit=False)}", highlight=False
         )
     console.print(words.where(report), soft_wrap=True, highlight=False)

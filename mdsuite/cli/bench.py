@@ -81,14 +81,26 @@ def bench_md(model: str, structures: tuple[str, ...], output: Path, **flags: Any
 
 @bench.command("scaling")
 @of_bench
-def bench_scaling(model: str, structures: tuple[str, ...], output: Path, **flags: Any) -> None:
-    """Measure how the cost of MODEL grows with the number of atoms of several structures.
+@click.option(
+    "--runs", "numbers", type=click.IntRange(1), multiple=True, help="At once, each number; of one structure."
+)
+def bench_scaling(
+    model: str, structures: tuple[str, ...], output: Path, numbers: tuple[int, ...], **flags: Any
+) -> None:
+    """Measure how the cost of MODEL grows with the number of atoms of several structures, or with that of runs.
 
     \b
     mdsuite bench scaling si-ace --structure si64.extxyz --structure si512.extxyz --structure si4096.extxyz
+    mdsuite bench scaling painn-tiny --structure ethanol --runs 1 --runs 2 --runs 4
 
     Exit codes: 0 measured, 2 bad input, 3 something was not run.
     """  # noqa: D301  \b is click's
+    if numbers:
+        finish(
+            lambda: _bench(
+                output, lambda of, told: of.runs_at_once(model, structures, told=told, numbers=numbers, **flags)
+            )
+        )
     finish(lambda: _bench(output, lambda of, told: of.scaling(model, structures, told=told, **flags)))
 
 

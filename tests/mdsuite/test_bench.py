@@ -71,6 +71,23 @@ def test_the_exponent_of_a_known_cost_is_found(monkeypatch: pytest.MonkeyPatch, 
         assert slope.ci[0] < 1.5 < slope.ci[1]
 
 
+def test_the_exponent_against_runs_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Two at a time cost what one does."""
+    monkeypatch.setattr(interleaved, "_once", lambda of: cost(1e-3 * -(-of.n_runs // 2)))
+    flags = ["--runs", 4, "--runs", 8, "--runs", 2, "--rounds", 2, "--output", tmp_path]
+    done = command("bench", "scaling", "painn-tiny", *flags)
+    assert done.exit_code == 0, done.output
+    measured = json.loads((tmp_path / "results.json").read_text())["measurements"]
+    assert [each["value"] for each in measured if each["name"] == "cost_exponent"] == [pytest.approx(1.0)] * 2
+    assert "8 runs" in done.output
+    assert "runs^1" in done.output
+
+
+def test_runs_at_once_are_timed():
+    asked = replace(task("runs at once (mdsuite)", steps=1000), n_runs=2)
+    assert 0.0 < CONTENDERS[asked.contender](asked) < 1.0
+
+
 @pytest.mark.parametrize("contender", ["model alone", "ASE in its process", "ASE (mdsuite)"])
 def test_contenders_are_timed(contender: str):
     assert 0.0 < CONTENDERS[contender](task(contender, steps=3000)) < 1.0
@@ -120,6 +137,7 @@ def test_a_report_has_what_was_measured_and_what_was_not(monkeypatch: pytest.Mon
 def test_too_few_sizes_and_models_that_are_not_there_are_refused(tmp_path: Path):
     for arguments, said in (
         (["scaling", "painn-tiny", "--structure", "ethanol"], "several numbers of atoms"),
+        (["scaling", "painn-tiny", "--runs", 2], "several numbers of runs"),
         (["model", "painn-tony"], "did you mean painn-tiny"),
         (["model", "compiled:painn-tiny"], "leave compiled: out"),
     ):
