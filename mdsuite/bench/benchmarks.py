@@ -26,7 +26,7 @@ COUPLING = (
     "i-PI with mdsuite-driver",
     "i-PI with its own driver",
 )
-OF_NETWORKS = ("compiled", "compiled (mdsuite)", "TorchScript", "TorchSim")
+OF_NETWORKS = ("compiled", "compiled (mdsuite)", "TorchScript", "TorchSim", "float32")
 """Ends of the names of contenders that need a model's network, as the project's own models have one."""
 
 LEAST = 2
@@ -70,7 +70,7 @@ class OfModel:
 EVALUATION = OfModel(
     title="one evaluation",
     unit="evaluation",
-    contenders=("model alone", "model alone, compiled", "model alone, TorchScript"),
+    contenders=("model alone", "model alone, compiled", "model alone, TorchScript", "model alone, float32"),
 )
 AT_ONCE = ("runs at once (mdsuite)", "runs at once, compiled (mdsuite)")
 SIZES = replace(EVALUATION, contenders=("model alone", "model alone, compiled"))

@@ -7,6 +7,7 @@ memory (MiB) of one of its processes.
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import multiprocessing
 import os
@@ -28,6 +29,7 @@ import numpy as np
 from mdsuite.bench.interleaved import Task
 from mdsuite.structures import configuration, maxwell_velocities, read_structure
 from mdsuite_driver.models.compiled import network_of
+from mdsuite_driver.models.exported import GraphModel, graph_of
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import NOTHING, Configuration, Model, as_compiled
 
@@ -312,8 +314,23 @@ IPI = """<simulation verbosity="quiet">
 
 
 def evaluations(task: Task) -> float:
-    """The model alone, frame after frame, each moved a little."""
-    about, model = configuration(atoms_of(task)), served_model(task)
+    """The model alone."""
+    return _evaluations(task, served_model(task))
+
+
+def evaluations_in_single_precision(task: Task) -> float:
+    """The same of its network in float32, which mdsuite itself does not integrate with."""
+    from mdsuite_driver.models.graph import EnergyAndGradient  # noqa: PLC0415  torch takes seconds
+
+    model = served_model(task)
+    network = copy.deepcopy(network_of(model)).float()
+    graph = graph_of(EnergyAndGradient(network), "float32")
+    return _evaluations(task, GraphModel(graph, replace(model.card, dtype="float32")))
+
+
+def _evaluations(task: Task, model: Model) -> float:
+    """Frame after frame, each moved a little."""
+    about = configuration(atoms_of(task))
     random, positions = np.random.default_rng(0), about.positions.copy()
 
     def asked() -> None:
@@ -390,6 +407,7 @@ CONTENDERS: Mapping[str, Measure] = MappingProxyType(
         "TorchSim": torchsim,
         "model alone": evaluations,
         "model alone, TorchScript": scripted_evaluations,
+        "model alone, float32": evaluations_in_single_precision,
         "model alone, compiled": _compiled(evaluations),
     }
 )

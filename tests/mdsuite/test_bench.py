@@ -93,8 +93,9 @@ def test_contenders_are_timed(contender: str):
     assert 0.0 < CONTENDERS[contender](task(contender, steps=3000)) < 1.0
 
 
-def test_a_model_is_timed_as_torchscript():
-    asked = replace(task("model alone, TorchScript", steps=20), model="painn-ultra-tiny", structure="ethanol")
+@pytest.mark.parametrize("how", ["TorchScript", "float32"])
+def test_a_network_is_timed_in_other_forms(how: str):
+    asked = replace(task(f"model alone, {how}", steps=20), model="painn-ultra-tiny", structure="ethanol")
     assert 0.0 < CONTENDERS[asked.contender](asked) < 1.0
 
 
