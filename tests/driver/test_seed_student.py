@@ -10,6 +10,8 @@ import pytest
 import torch
 from ase.build import molecule
 
+from mdsuite_driver.models.exported import GraphModel, graph_of
+from mdsuite_driver.models.graph import EnergyAndGradient
 from mdsuite_driver.models.load import in_double, load
 from mdsuite_driver.models.protocol import Configuration, ModelError
 from mdsuite_driver.models.seed_student import Hyperparameters, SeedStudent, load_seed_student
@@ -76,6 +78,53 @@ def test_forces_are_the_slope_of_the_energy():
         for s in (1, -1)
     )
     assert -(up - down) / (2 * h) == pytest.approx(float((model.evaluate(there).forces * direction).sum()), rel=2e-2)
+
+
+def dense(state: dict[str, torch.Tensor], positions: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """The energy as MLFF-Distiller defines it, over the square of all atoms."""
+
+    def layers(x: torch.Tensor, prefix: str, *indices: int) -> torch.Tensor:
+        for k in indices:
+            x = torch.nn.functional.silu(x) if k != indices[0] else x
+            x = x @ state[f"{prefix}.{k}.weight"].T + state[f"{prefix}.{k}.bias"]
+        return x
+
+    away = positions[None] - positions[:, None]  # from the row to the column
+    distance = (away**2).sum(-1).add(torch.eye(len(numbers))).sqrt()
+    near = (distance < 5.0) & ~torch.eye(len(numbers), dtype=torch.bool)
+    rbf = torch.exp(-(((distance[..., None] - state["rbf.centers"]) / state["rbf.widths"]) ** 2))
+    rbf = rbf * (0.5 * (torch.cos(torch.pi * distance / 5.0) + 1))[..., None]
+    direction = away / (distance + 1e-8)[..., None]
+    s = state["embedding.weight"][numbers]
+    v = torch.zeros(len(numbers), 3, s.shape[1], dtype=s.dtype)
+    for block in ("interactions.0", "interactions.1"):
+        on_s, on_v, on_d = (layers(rbf, f"{block}.message.rbf_to_scalar", 0, 2) * near[..., None]).chunk(3, dim=-1)
+        s = s + (s[None] * on_s).sum(1)
+        v = v + (v[None] * on_v[:, :, None] + direction[..., None] * on_d[:, :, None]).sum(1)
+        change, keep, mix = layers(torch.cat([s, v.norm(dim=1)], -1), f"{block}.update.update_mlp", 0, 2).chunk(3, -1)
+        mixed = torch.stack([(row[:, None] * v).sum(1) for row in state[f"{block}.update.mixing_matrix"]], 1)
+        s, v = s + change, v * keep[:, None] + mixed * mix[:, None]
+    return layers(s, "energy_head", 0, 2, 4).sum()
+
+
+def test_energy_and_forces_are_those_of_the_published_definition():
+    there = ethanol()
+    evaluation = in_double(load_seed_student("student", random_state(), "0")).evaluate(there)
+    state = {key: value.double() for key, value in random_state().items()}
+    positions = torch.tensor(there.positions, requires_grad=True)
+    energy = dense(state, positions, torch.as_tensor(there.numbers))
+    (gradient,) = torch.autograd.grad(energy, positions)
+    assert evaluation.energy == pytest.approx(energy.item(), rel=1e-10)
+    assert evaluation.forces == pytest.approx(-gradient.numpy(), rel=1e-10, abs=1e-10)
+
+
+def test_the_network_alone_answers_as_the_student_with_the_neighbours_of_others():
+    model = in_double(load_seed_student("student", random_state(), "0"))
+    graph = GraphModel(graph_of(EnergyAndGradient(model.network), model.card.dtype), model.card)
+    ours, theirs = graph.evaluate(ethanol()), model.evaluate(ethanol())
+    assert ours.energy == pytest.approx(theirs.energy, rel=1e-10)
+    assert ours.forces == pytest.approx(theirs.forces, rel=1e-10, abs=1e-10)
+    assert ours.virial == pytest.approx(theirs.virial, rel=1e-10, abs=1e-10)
 
 
 def test_a_periodic_structure_is_refused():

@@ -4,12 +4,10 @@ An invariant message (no node network), a Cartesian 3×3 mixing of vectors that 
 that do not vanish at the cut-off because biases come after the envelope, and no lattice vectors.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -37,11 +35,12 @@ class _Message(nn.Module):
         super().__init__()
         self.rbf_to_scalar = nn.Sequential(nn.Linear(n_rbf, hidden), nn.SiLU(), nn.Linear(hidden, 3 * hidden))
 
-    def forward(self, s: Tensor, v: Tensor, pairs: Tensor, rbf: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
-        source, target = pairs
-        on_scalars, on_vectors, on_direction = self.rbf_to_scalar(rbf).chunk(3, dim=-1)
-        vectors = v[source] * on_vectors[:, None] + direction[:, :, None] * on_direction[:, None]
-        return s.index_add(0, target, s[source] * on_scalars), v.index_add(0, target, vectors)
+    def forward(
+        self, s: Tensor, v: Tensor, i: Tensor, j: Tensor, rbf: Tensor, direction: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        gates = self.rbf_to_scalar(rbf).chunk(3, dim=-1)
+        vectors = v[j] * gates[1][:, None] + direction[:, :, None] * gates[2][:, None]
+        return s.index_add(0, i, s[j] * gates[0]), v.index_add(0, i, vectors)
 
 
 class _Update(nn.Module):
@@ -51,9 +50,10 @@ class _Update(nn.Module):
         self.mixing_matrix = nn.Parameter(torch.zeros(3, 3))
 
     def forward(self, s: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        change, keep, mix = self.update_mlp(torch.cat([s, torch.norm(v, dim=1)], dim=-1)).chunk(3, dim=-1)
+        # unpacked into names, TorchScript loses the gradient of the gates that the last block does not use
+        gates = self.update_mlp(torch.cat([s, torch.norm(v, dim=1)], dim=-1)).chunk(3, dim=-1)
         mixed = torch.einsum("ij,njk->nik", self.mixing_matrix, v)
-        return s + change, v * keep[:, None] + mixed * mix[:, None]
+        return s + gates[0], v * gates[1][:, None] + mixed * gates[2][:, None]
 
 
 class _Interaction(nn.Module):
@@ -62,8 +62,11 @@ class _Interaction(nn.Module):
         self.message = _Message(hidden, n_rbf)
         self.update = _Update(hidden)
 
-    def forward(self, s: Tensor, v: Tensor, pairs: Tensor, rbf: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
-        updated: tuple[Tensor, Tensor] = self.update(*self.message(s, v, pairs, rbf, direction))
+    def forward(
+        self, s: Tensor, v: Tensor, i: Tensor, j: Tensor, rbf: Tensor, direction: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        s, v = self.message(s, v, i, j, rbf, direction)
+        updated: tuple[Tensor, Tensor] = self.update(s, v)
         return updated
 
 
@@ -81,7 +84,10 @@ class _RadialBasis(nn.Module):
 
 
 class SeedStudent(nn.Module):
-    """Energy of a molecule, with the parameter names of MLFF-Distiller's checkpoints."""
+    """Energies of atoms, with the parameter names of MLFF-Distiller's checkpoints.
+
+    What `forward` needs are tensors and plain numbers, so that TorchScript, torch.export and torch.compile take it.
+    """
 
     def __init__(self, sizes: Hyperparameters) -> None:
         super().__init__()
@@ -94,26 +100,27 @@ class SeedStudent(nn.Module):
             nn.Linear(h, h // 2), nn.SiLU(), nn.Linear(h // 2, h // 4), nn.SiLU(), nn.Linear(h // 4, 1)
         )
 
-    def forward(self, numbers: Tensor, positions: Tensor) -> Tensor:
-        """Total energy, eV, in float64, of atoms at positions (n_atoms, 3), Å."""
-        pairs = self._pairs(positions)
-        separation = positions[pairs[0]] - positions[pairs[1]]
-        distance = torch.norm(separation, dim=1)
-        direction = separation / (distance[:, None] + 1e-8)
+    def forward(self, numbers: Tensor, i: Tensor, j: Tensor, vectors: Tensor) -> Tensor:
+        """Energies (n_atoms,), eV.
+
+        numbers : (n_atoms,) int
+        i, j : (n_pairs,) int, ordered pairs within the cut-off, where nothing vanishes
+        vectors : (n_pairs, 3) float, Å, from i to j
+        """
+        distance = torch.norm(vectors, dim=1)
+        direction = vectors / (distance[:, None] + 1e-8)
         envelope = 0.5 * (torch.cos(torch.pi * distance / self.cutoff) + 1)
         rbf = self.rbf(distance) * envelope[:, None]
         s = self.embedding(numbers)
-        v = s.new_zeros(len(numbers), 3, s.shape[1])
+        v = s.new_zeros(numbers.shape[0], 3, s.shape[1])
         for block in self.interactions:
-            s, v = block(s, v, pairs, rbf, direction)
-        energy: Tensor = self.energy_head(s).double().sum()  # rounding of a sum of hundreds of eV would be 1e-5 eV
-        return energy
+            s, v = block(s, v, i, j, rbf, direction)
+        energies: Tensor = self.energy_head(s)[:, 0]
+        return energies
 
-    def _pairs(self, positions: Tensor) -> Tensor:
-        with torch.no_grad():
-            near = torch.cdist(positions, positions, compute_mode="donot_use_mm_for_euclid_dist") < self.cutoff
-            near.fill_diagonal_(False)
-            return near.nonzero().T
+    def reference_energies(self, numbers: Tensor) -> Tensor:
+        """Zeros (n_atoms,), eV, in float64: the energies have no share of the elements."""
+        return torch.zeros(numbers.shape, dtype=torch.float64)
 
 
 class SeedStudentModel:
@@ -128,10 +135,15 @@ class SeedStudentModel:
         """What is known of the model."""
         return self._card
 
-    def double(self) -> SeedStudentModel:
+    @property
+    def network(self) -> SeedStudent:
+        """The network itself, in the precision of the card, for those who export it."""
+        return self._network
+
+    def double(self) -> Self:
         """The same student, its weights as they are, computed in float64."""
         network = copy.deepcopy(self._network).double()
-        return SeedStudentModel(network, replace(self._card, dtype="float64"))
+        return type(self)(network, replace(self._card, dtype="float64"))
 
     def evaluate(self, configuration: Configuration) -> Evaluation:
         """Energy, forces and virial by differentiation; raises ModelError for a periodic configuration."""
@@ -140,12 +152,23 @@ class SeedStudentModel:
         numbers = torch.as_tensor(configuration.numbers)
         dtype = self._network.embedding.weight.dtype
         positions = torch.tensor(configuration.positions, dtype=dtype, requires_grad=True)
-        energy = self._network(numbers, positions)
+        i, j = _pairs(positions, self._network.cutoff)
+        energies = self._network(numbers, i, j, positions[j] - positions[i])
+        energy = energies.double().sum()  # rounding of a sum of hundreds of eV would be 1e-5 eV
         (gradient,) = torch.autograd.grad(energy, positions)
         forces = -gradient.double().numpy()
         centred = configuration.positions - configuration.positions.mean(axis=0)
         virial = centred.T @ forces
         return Evaluation(energy=energy.item(), forces=forces, virial=0.5 * (virial + virial.T))
+
+
+def _pairs(positions: Tensor, cutoff: float) -> tuple[Tensor, Tensor]:
+    """Centres i and neighbours j (n_pairs,), found in the precision of the positions, as the students were trained."""
+    with torch.no_grad():
+        near = torch.cdist(positions, positions, compute_mode="donot_use_mm_for_euclid_dist") < cutoff
+        near.fill_diagonal_(False)
+        j, i = near.nonzero().T
+        return i, j
 
 
 def load_seed_student(name: str, checkpoint: Mapping[str, Any], sha256: str) -> SeedStudentModel:
