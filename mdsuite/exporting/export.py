@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, TypeVar, cast
 
 import numpy as np
@@ -23,19 +24,14 @@ from mdsuite_driver.models.load import load, resolve
 from mdsuite_driver.models.package import example
 from mdsuite_driver.models.protocol import Configuration, Evaluation, Model, ModelCard, ModelError
 
-TOLERANCE = 1e-8
-"""eV per atom and eV/Å: what double precision leaves of sums in another order, a thousand times over."""
+TOLERANCES: Mapping[str, float] = MappingProxyType({"float64": 1e-8, "float32": 1e-3})
+"""eV per atom, eV/Å, and eV per atom of virials, by what a model computes in; sums in another order differ by less."""
 
 MEV = 1e3
 
 
-class Exportable(Protocol):
+class Exportable(Model, Protocol):
     """A model of one network of energies of atoms, as `mdsuite_driver.models.graph` takes it."""
-
-    @property
-    def card(self) -> ModelCard:
-        """What is known of the model."""
-        ...
 
     @property
     def network(self) -> nn.Module:
@@ -108,23 +104,26 @@ def _exportable(source: str, *, trust: bool) -> Exportable:
     except ModelError as error:
         raise InputError(str(error)) from error
     if not isinstance(getattr(model, "network", None), nn.Module):
-        raise InputError(f"{model.card.name} ({model.card.kind}) cannot be exported; what can is the project's PaiNN")
+        raise InputError(
+            f"{model.card.name} ({model.card.kind}) cannot be exported; what can are the project's PaiNN and ACE, and "
+            "seed students"
+        )
     return cast("Exportable", model)
 
 
 def compared(
     exported: Path, network: nn.Module, model: Exportable, asked: Sequence[Configuration]
 ) -> list[Measurement]:
-    """How far the answers of a file are from those of the network that was written, and of the model.
+    """How far the answers of a file are from those of the network that was written, and of the model as it is served.
 
-    Raises ExportError where the first is more than rounding, and for a file that ends the process that asks it.
+    Raises ExportError where the first is more than rounding, or the second for weights that are the model's own, and
+    for a file that ends the process that asks it.
     """
     found = in_another_process(answers_of, str(exported), asked)
-    written = _answers(_in_process(network, model.card), asked)
-    same = _apart("export", found, written, len(asked))
-    _require_same(same, model.card.name, asked)
-    original = written if network is model.network else _answers(_in_process(model.network, model.card), asked)
-    return [*same, *_apart("weights", found, original, len(asked))]
+    same = _apart("export", found, _answers(_in_process(network, model.card), asked), len(asked))
+    served = _apart("weights", found, _answers(model, asked), len(asked))
+    _require_same(same if network is not model.network else [*same, *served], model.card, asked)
+    return [*same, *served]
 
 
 def _in_process(network: nn.Module, card: ModelCard) -> GraphModel:
@@ -191,13 +190,13 @@ def _largest(differences: Sequence[float]) -> float:
     return float("nan") if np.isnan(differences).any() else max(differences)
 
 
-def _require_same(measured: Sequence[Measurement], name: str, asked: Sequence[Configuration]) -> None:
+def _require_same(measured: Sequence[Measurement], card: ModelCard, asked: Sequence[Configuration]) -> None:
     sizes = sorted({len(each.numbers) for each in asked})
     for each in measured:
-        limit = MEV * TOLERANCE * (sizes[-1] if "virial" in each.name else 1)
+        limit = MEV * TOLERANCES[card.dtype] * (sizes[-1] if "virial" in each.name else 1)
         if not each.value <= limit:
             raise ExportError(
-                f"the export of {name} does not answer as its model over {len(asked)} configurations of {sizes[0]} to "
-                f"{sizes[-1]} atoms: {each.name.replace('_', ' ')} {each.value:.3g} {each.unit}, where {limit:.1g} "
-                f"{each.unit} is rounding; the file was not kept"
+                f"the export of {card.name} does not answer as its model over {len(asked)} configurations of "
+                f"{sizes[0]} to {sizes[-1]} atoms: {each.name.replace('_', ' ')} {each.value:.3g} {each.unit}, where "
+                f"{limit:.1g} {each.unit} is rounding; the file was not kept"
             )

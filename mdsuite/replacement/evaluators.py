@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import cast
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mdsuite.errors import InputError
-from mdsuite.exporting.export import ExportError, in_another_process
+from mdsuite.exporting.export import TOLERANCES, ExportError, in_another_process
 from mdsuite.exporting.make import write_pt2, write_torchscript
 from mdsuite.linear.data import Labelled
 from mdsuite.linear.design import ENERGY, FORCES, VIRIAL, asked
@@ -27,9 +26,6 @@ from mdsuite_driver.models.load import load
 from mdsuite_driver.models.neighbours import collected, vectors_within
 from mdsuite_driver.models.package import example, traced
 from mdsuite_driver.models.protocol import Configuration, Evaluation, Model, ModelCard
-
-TOLERANCES: Mapping[str, float] = MappingProxyType({"float64": 1e-8, "float32": 1e-3})
-"""eV per atom, eV/Å, and eV per atom of virials, by what a model computes in; sums in another order differ by less."""
 
 N_STRUCTURES = 24
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -19,10 +21,12 @@ from mdsuite.exporting.export import ExportError, export, in_another_process
 from mdsuite.exporting.make import Example
 from mdsuite.exporting.probes import probes
 from mdsuite.runs import ANY_ANSWER
+from mdsuite_driver.models.exported import EnergyModel
 from mdsuite_driver.models.graph import Energy, EnergyAndGradient
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.painn import PaiNN, PaiNNConfig, checkpoint
-from mdsuite_driver.models.protocol import ModelCard, ModelError
+from mdsuite_driver.models.protocol import Configuration, Evaluation, Model, ModelCard, ModelError
+from mdsuite_driver.models.seed_student import Hyperparameters, SeedStudent
 
 ORGANIC = (1, 6, 7, 8)
 
@@ -35,6 +39,18 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     network.reference.copy_(torch.tensor([-13.0, -1000.0, -1500.0, -2000.0]))
     file = tmp_path_factory.mktemp("model") / "small.pt"
     torch.save(checkpoint(network, {}), file)
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small seed student with random weights."""
+    torch.manual_seed(0)
+    network = SeedStudent(Hyperparameters(hidden=8, n_interactions=2, n_rbf=6, cutoff=5.0, max_z=20))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    file = tmp_path_factory.mktemp("model") / "student.pt"
+    torch.save(network.state_dict(), file)
     return str(file)
 
 
@@ -72,6 +88,64 @@ def test_a_package_answers_as_its_model_and_is_served(source: str, tmp_path: Pat
     with Session(str(tmp_path / "small.pt2"), tmp_path / "log", trust=True, threads=1, coupling=ANY_ANSWER) as served:
         asked = probes(load(source).card)[0]
         assert served(asked).energy == pytest.approx(load(source).evaluate(asked).energy, abs=1e-9)
+
+
+ENDINGS = {"torchscript": ".torchscript.pt", "pt2": ".pt2", "onnx": ".onnx"}
+OF_STUDENTS = [pytest.param("pt2", marks=pytest.mark.slow), "torchscript", "onnx"]
+
+
+def dimer(model: Model, distance: float) -> float:
+    """eV, of two carbon atoms."""
+    positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, distance]])
+    asked = Configuration(numbers=np.array([6, 6]), positions=positions, cell=np.zeros((3, 3)), pbc=(False,) * 3)
+    return model.energy(asked) if isinstance(model, EnergyModel) else model.evaluate(asked).energy
+
+
+def jump(model: Model) -> float:
+    """eV, by which the energy of a dimer falls where it leaves the cut-off."""
+    cutoff = model.card.cutoff or 0.0
+    return dimer(model, cutoff - 1e-5) - dimer(model, cutoff + 1e-5)
+
+
+@pytest.mark.parametrize("target", OF_STUDENTS)
+def test_an_export_of_a_seed_student_answers_as_it_and_keeps_its_jump_at_the_cut_off(student, tmp_path, target):
+    result = exported(student, tmp_path, target)
+    assert result.exit_code == 0, result.output
+    model, made = load(student), load(str(tmp_path / f"student{ENDINGS[target]}"), trust=True)
+    atoms = json.loads((tmp_path / "results.json").read_text())["atoms"]
+    assert (len(probes(model.card)) >= 20, len(atoms) > 5) == (True, True)
+    assert max(worst(tmp_path, "export"), worst(tmp_path, "weights")) < 0.1  # meV/atom, meV/Å and meV, of float32
+    assert abs(jump(model)) > 1e-3
+    assert jump(made) == pytest.approx(jump(model), abs=1e-5)
+
+
+def test_the_export_of_a_model_without_a_jump_has_none(source: str, written: dict[str, Path]):
+    made = load(str(written["torchscript"] / "small.torchscript.pt"), trust=True)
+    assert (abs(jump(load(source))) < 1e-9, abs(jump(made)) < 1e-9) == (True, True)
+
+
+def test_stored_weights_of_a_seed_student_are_told_beside_its_own(student: str, tmp_path: Path):
+    exported(student, tmp_path, "torchscript", "--weights", "int8")
+    assert worst(tmp_path, "export") < 0.1
+    assert worst(tmp_path, "weights") > 1.0
+
+
+def test_a_network_that_does_not_answer_as_its_model_is_refused(source: str, tmp_path: Path, monkeypatch):
+    class Apart:
+        """Serves more than its network says."""
+
+        def __init__(self, model: Model) -> None:
+            self.card, self.network, self._model = model.card, model.network, model  # type: ignore[attr-defined]
+
+        def evaluate(self, asked: Configuration) -> Evaluation:
+            answer = self._model.evaluate(asked)
+            return replace(answer, forces=answer.forces + 1e-6)
+
+    served = Apart(load(source))
+    monkeypatch.setattr("mdsuite.exporting.export.load", lambda _source, trust: served)
+    with pytest.raises(ExportError, match=r"does not answer as its model .* weights force error"):
+        export(source, "torchscript", "", tmp_path, told=lambda _: None)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -137,10 +211,13 @@ def frozen(network: torch.nn.Module, card: ModelCard, example: Example, path: Pa
     ("target", "ending", "wrong"),
     [("onnx", ".onnx", last_one_wins), ("torchscript", ".torchscript.pt", frozen)],
 )
-def test_an_export_that_answers_otherwise_is_refused_and_not_kept(source, tmp_path, monkeypatch, target, ending, wrong):
+@pytest.mark.parametrize("of", ["source", "student"])
+def test_an_export_that_answers_otherwise_is_refused_and_not_kept(
+    request, tmp_path, monkeypatch, of, target, ending, wrong
+):
     monkeypatch.setattr("mdsuite.exporting.export.TARGETS", {target: (ending, wrong)})
     with pytest.raises(ExportError):
-        export(source, target, "", tmp_path, told=lambda _: None)
+        export(request.getfixturevalue(of), target, "", tmp_path, told=lambda _: None)
     assert not list(tmp_path.iterdir())
 
 
