@@ -7,7 +7,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from campaigns import BRIEF, command, results
 
 from mdsuite import evaluation
@@ -16,8 +18,9 @@ from mdsuite.plan import make_plan
 from mdsuite.structures import configuration, read_structure
 from mdsuite_driver.contract import ModelContract
 from mdsuite_driver.models.compiled import CompiledModel, cache_folder, load_compiled, package_of, require_same
-from mdsuite_driver.models.load import load
+from mdsuite_driver.models.load import in_double, load
 from mdsuite_driver.models.protocol import Configuration, Evaluation, Model, ModelCard, ModelError
+from mdsuite_driver.models.seed_student import Hyperparameters, SeedStudent
 
 STUDENT = "painn-ultra-tiny"
 CAMPAIGN = f"""
@@ -58,6 +61,56 @@ def test_it_answers_as_its_model_whatever_the_size(structure: str):
     assert compiled.card == model.card
     assert ours.energy == pytest.approx(theirs.energy, abs=1e-9)
     assert ours.forces == pytest.approx(theirs.forces, abs=1e-9)
+
+
+@pytest.fixture(scope="module")
+def seed_student(students: Path) -> str:
+    """A small seed student with random weights; it is compiled into the cache once."""
+    torch.manual_seed(0)
+    network = SeedStudent(Hyperparameters(hidden=8, n_interactions=2, n_rbf=6, cutoff=5.0, max_z=20))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    file = students / "student.pt"
+    torch.save(network.state_dict(), file)
+    return str(file)
+
+
+@pytest.mark.parametrize("structure", ["ethanol", "uracil", "aspirin"])
+def test_a_seed_student_answers_compiled_as_it_does_whatever_the_size(seed_student: str, structure: str):
+    of = configuration(read_structure(structure))
+    asked = Configuration(numbers=of.numbers, positions=of.positions, cell=of.cell, pbc=of.pbc)
+    compiled, model = load(f"compiled:{seed_student}"), load(seed_student)
+    ours, theirs = compiled.evaluate(asked), model.evaluate(asked)
+    assert isinstance(compiled, CompiledModel)
+    assert compiled.card == model.card
+    assert ours.energy == pytest.approx(theirs.energy, abs=1e-4)
+    assert ours.forces == pytest.approx(theirs.forces, abs=1e-4)
+
+
+def test_a_compiled_seed_student_keeps_its_jump_at_the_cut_off(seed_student: str):
+    compiled, model = load(f"compiled:{seed_student}"), load(seed_student)
+    ours, theirs = ([energy(of, 5.0 + side) for side in (-1e-5, 1e-5)] for of in (compiled, model))
+    assert abs(theirs[0] - theirs[1]) > 1e-3
+    assert ours[0] - ours[1] == pytest.approx(theirs[0] - theirs[1], abs=1e-5)
+
+
+def energy(model: Model, distance: float) -> float:
+    """eV, of three carbon atoms in a line, the last at a distance (Å) from the second."""
+    positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.4], [0.0, 0.0, 1.4 + distance]])
+    asked = Configuration(numbers=np.full(3, 6), positions=positions, cell=np.zeros((3, 3)), pbc=(False,) * 3)
+    return model.evaluate(asked).energy
+
+
+def test_a_compiled_seed_student_in_double_precision_is_the_student_in_it(seed_student: str):
+    compiled = in_double(load(f"compiled:{seed_student}"))
+    assert compiled.card.dtype == "float64"
+    assert energy(compiled, 1.4) == energy(in_double(load(seed_student)), 1.4)
+
+
+def test_what_is_compiled_of_a_run_of_a_seed_student_is_told(seed_student: str, short: Path, tmp_path: Path):
+    flags = ["--model", seed_student, "--compile", "always", "--time-ps", "0.05", "--output", tmp_path / "o"]
+    command("run", short, *flags)
+    assert evaluated(tmp_path / "o") == "student: compiled"
 
 
 @pytest.fixture

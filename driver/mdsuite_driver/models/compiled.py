@@ -24,6 +24,7 @@ from mdsuite_driver.models.neighbours import collected, vectors_within
 from mdsuite_driver.models.protocol import (
     DOUBLE,
     Configuration,
+    Doubling,
     Evaluation,
     FloatArray,
     Model,
@@ -72,6 +73,18 @@ class CompiledModel:
         return collected(energy, len(configuration.numbers), i, j, vectors, gradient)
 
 
+class DoublingCompiledModel(CompiledModel):
+    """The same of a model that can be computed in float64 too, in which it is evaluated as it is."""
+
+    def __init__(self, model: Doubling, graph: Graph) -> None:
+        super().__init__(model, graph)
+        self._doubling = model
+
+    def double(self) -> Model:
+        """The model in float64, its weights as they are."""
+        return self._doubling.double()
+
+
 def load_compiled(location: str, trust: bool) -> Model:
     """The model of a source, compiled here or before; raises ModelError where that cannot be, or would not be it."""
     from mdsuite_driver.models.load import load  # noqa: PLC0415  it knows of this module
@@ -83,7 +96,8 @@ def load_compiled(location: str, trust: bool) -> Model:
     _require_ours(path.parent)
     if not path.exists():
         _make(model, network, path)
-    made = CompiledModel(model, _graph(path, model.card))
+    graph = _graph(path, model.card)
+    made = DoublingCompiledModel(model, graph) if isinstance(model, Doubling) else CompiledModel(model, graph)
     require_same(made, model)
     return made
 
@@ -95,7 +109,8 @@ def network_of(model: Model) -> nn.Module:
     network = getattr(model, "network", None)
     if not isinstance(network, nn.Module):
         raise ModelError(
-            f"{model.card.name} ({model.card.kind}) cannot be compiled; what can are the project's PaiNN and ACE"
+            f"{model.card.name} ({model.card.kind}) cannot be compiled; what can are the project's PaiNN and ACE, and "
+            "seed students"
         )
     return network
 
