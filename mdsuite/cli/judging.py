@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from mdsuite import completion
-from mdsuite.cli.ending import NOT_RUN, STOPPED, finish, finish_or_stop, formatted, refused, tell_verdict, warn
-from mdsuite.cli.flags import TEMPERATURE, TIMESTEP, campaign_of, require_lammps
+from mdsuite.cli.both import OF_RUNS, campaign_of_both, of_both, trajectories
+from mdsuite.cli.ending import NOT_RUN, STOPPED, finish, finish_or_stop, formatted, refused, tell_verdict
 from mdsuite.cli.options import (
     DEADLINE,
     FIRST_BUNDLED,
     FORMAT,
     MODEL,
     PATH,
-    engines,
     jobs,
     n_cpus,
     output,
@@ -29,16 +28,9 @@ from mdsuite.cli.options import (
     threads,
     trust,
 )
-from mdsuite.coordination import coordinating
 from mdsuite.errors import InputError
 from mdsuite.execution.stop import Stop
 from mdsuite.waits import waiting
-
-if TYPE_CHECKING:
-    from mdsuite.campaign import Campaign
-    from mdsuite.replacement.dynamics import Dynamics
-
-OF_DYNAMICS = ("time_ps", "timestep_fs", "temperature_K", "replicas")
 
 
 @click.command()
@@ -236,13 +228,7 @@ def _forces(
 @click.option("--candidate-also", multiple=True, metavar="M", help="The same of CANDIDATE.")
 @click.option("--thresholds", type=PATH, metavar="FILE.toml", help="Present ones, on errors.")
 @click.option("--quick", is_flag=True, help="Errors and bases alone: no other evaluators, static checks or cost.")
-@structures("Trajectories of both from here, too.")
-@engines("Who integrates them.  [default: lammps]")
-@click.option("--time-ps", type=float, help="Length of each trajectory, ps.  [default: 10]")
-@TIMESTEP
-@TEMPERATURE
-@click.option("--replicas", type=int, help="Velocity seeds for each structure.  [default: 4]")
-@jobs()
+@of_both
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of parts, bootstrap and velocities.")
 @trust("a model's file")
 @DEADLINE
@@ -265,51 +251,27 @@ def compare(
 
 
 def _compare(models: tuple[str, str], output: Path, jobs: int, stop: Stop, flags: dict[str, Any]) -> int:
-    from mdsuite.linear.data import keys_of  # noqa: PLC0415  torch takes seconds
+    from mdsuite.dynamics import FOLDER  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.linear.data import keys_of  # noqa: PLC0415
     from mdsuite.replacement.compare import compare as carry_out  # noqa: PLC0415
-    from mdsuite.replacement.dynamics import FOLDER, dynamics  # noqa: PLC0415
     from mdsuite.replacement.found import Question  # noqa: PLC0415
     from mdsuite.replacement.report import EXIT_CODES, print_end, write_report  # noqa: PLC0415
 
-    of_runs = {key: flags.pop(key) for key in ("structures", "engine", *OF_DYNAMICS)}
+    of_runs = {key: flags.pop(key) for key in OF_RUNS}
     question = Question(
         keys=keys_of(flags.pop("labels")),
         also=(flags.pop("baseline_also"), flags.pop("candidate_also")),
         **{key: value for key, value in flags.items() if key != "trust"},
     )
-    campaign = _campaign_of_both(models, of_runs, flags)
-
-    def trajectories(campaign: Campaign) -> Dynamics | None:
-        from rich.console import Console  # noqa: PLC0415
-
-        from mdsuite.conduct import Conductor  # noqa: PLC0415
-        from mdsuite.execution.local import on_this_machine  # noqa: PLC0415
-        from mdsuite.judgement.criteria import read_profile  # noqa: PLC0415
-
-        with coordinating(output / FOLDER, "mdsuite compare") as unseen, on_this_machine(jobs) as execute:
-            warn(unseen)
-            conductor = Conductor(Console(), read_profile(campaign.criteria), execute, stop)
-            return dynamics(campaign, output, conductor.assessed)
-
-    asked = partial(trajectories, campaign) if campaign else None
+    campaign = campaign_of_both(models, of_runs, flags)
+    asked = None
+    if campaign:
+        asked = partial(trajectories, campaign, output / FOLDER, jobs, stop, "mdsuite compare")
     found = carry_out(*models, question, output, click.echo, trust=flags["trust"], trajectories=asked)
     if found is None:
         return STOPPED
     print_end(found, write_report(found, output))
     return EXIT_CODES[found.standing]
-
-
-def _campaign_of_both(models: tuple[str, str], of_runs: Mapping[str, Any], flags: Mapping[str, Any]) -> Campaign | None:
-    """Of both models from the same starts, or None where no structure is given."""
-    given = {key: value for key, value in of_runs.items() if value not in (None, ())}
-    if "structures" not in given:
-        if given:
-            raise InputError(f"{', '.join(sorted(given))} are for trajectories; name where they start with --structure")
-        return None
-    asked = {"models": models, "trust": flags["trust"], "check": False, "follow_up": False, "seed": flags["seed"]}
-    campaign = campaign_of(None, {**asked, **given})
-    require_lammps(campaign.engine, campaign.lammps_library)
-    return campaign
 
 
 @click.command()

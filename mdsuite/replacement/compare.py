@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mdsuite.dynamics import Dynamics
 from mdsuite.errors import InputError
 from mdsuite.linear.data import Labelled
 from mdsuite.linear.design import ENERGY, FORCES, VIRIAL, asked
 from mdsuite.linear.errors import KINDS, MEV
 from mdsuite.replacement.audit import Audit, audit
 from mdsuite.replacement.cost import N_PROCESSES, Cost, cost
-from mdsuite.replacement.dynamics import Dynamics
 from mdsuite.replacement.evaluators import Evaluator, evaluators
 from mdsuite.replacement.found import ALL, Difference, Question, Replacement
 from mdsuite.replacement.held_out import Rows, groups_of, measured, paired, read_for, thresholds

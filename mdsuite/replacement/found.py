@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mdsuite.dynamics import Dynamics
 from mdsuite.judgement.judge import Verdict
 from mdsuite.linear.data import Keys
 from mdsuite.linear.design import ENERGY, FORCES, VIRIAL
 from mdsuite.replacement.audit import Audit
 from mdsuite.replacement.cost import Cost
-from mdsuite.replacement.dynamics import Dynamics
 from mdsuite.replacement.evaluators import Evaluator
 from mdsuite.replacement.residuals import Deficient
 from mdsuite.replacement.sides import Side

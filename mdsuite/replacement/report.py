@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from mdsuite.assessed import AssessedReplicas
+from mdsuite.dynamics import FOLDER, Dynamics
 from mdsuite.files import write_json, write_text
 from mdsuite.judgement.judge import Judged
 from mdsuite.replacement.audit import Audit
 from mdsuite.replacement.compare import NOT_ASKED
 from mdsuite.replacement.cost import N_EVALUATIONS, Resource
-from mdsuite.replacement.dynamics import FOLDER, Dynamics
 from mdsuite.replacement.evaluators import N_STRUCTURES
 from mdsuite.replacement.found import ALL, UNITS, Paired, Replacement
 from mdsuite.replacement.soundness import Soundness

@@ -1,4 +1,4 @@
-"""Trajectories of both models from the same starts, and how far apart they are in structure and vibrations."""
+"""Trajectories of two models from the same starts, and how far apart they are in structure and vibrations."""
 
 from __future__ import annotations
 
@@ -48,13 +48,12 @@ class Dynamics:
 
 
 def dynamics(
-    campaign: Campaign, output: Path, assessed: Callable[[Campaign, Path], Assessment | None]
+    campaign: Campaign, folder: Path, assessed: Callable[[Campaign, Path], Assessment | None]
 ) -> Dynamics | None:
-    """Carry out a campaign of two models, baseline first; None where it was stopped.
+    """Carry out a campaign of two models, baseline first, in a folder; None where it was stopped.
 
     Raises ValueError where the models did not begin alike, which is a defect of mdsuite.
     """
-    folder = output / FOLDER
     assessment = assessed(campaign, folder)
     if assessment is None:
         return None
