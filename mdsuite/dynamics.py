@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +12,17 @@ from mdsuite.assessed import AssessedModel, AssessedRun, Assessment
 from mdsuite.campaign import Campaign
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.judge import Judged, Outcome, Verdict
+from mdsuite.plan import MANIFEST, runs_in
 from mdsuite.reference import Compared
 from mdsuite.reference import compare as compare_with
 from mdsuite.report.write import write_report
+from mdsuite.runs import read_run
 from mdsuite_analysis.measurement import Measurement
 
 FOLDER = "trajectories"
+
+Pair = tuple[Judged | None, Judged | None]
+"""The same verdict on two models; None for one that it was not given on, as on a run that broke off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +40,16 @@ class Dynamics:
     def verdicts(self) -> tuple[Verdict, Verdict]:
         """Of both."""
         return self.baseline.verdict, self.candidate.verdict
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """Every verdict on one beside the same on the other."""
+        return paired(self.baseline.judged, self.candidate.judged)
+
+    @property
+    def changed(self) -> list[Pair]:
+        """Those that are not the same."""
+        return changed(self.pairs)
 
     @property
     def apart(self) -> list[Judged]:
@@ -71,6 +86,30 @@ def dynamics(
         if ours and theirs:
             distances.append((name, compare_with(ours, theirs)))
     return Dynamics(baseline=baseline, candidate=candidate, distances=tuple(distances))
+
+
+def paired(baseline: Iterable[Judged], candidate: Iterable[Judged]) -> list[Pair]:
+    """Verdicts on two models beside each other, by criterion and by all that they are of but model and run."""
+    ours, theirs = ({_asked_of(each): each for each in of} for of in (baseline, candidate))
+    return [(ours.get(key), theirs.get(key)) for key in dict.fromkeys([*ours, *theirs])]
+
+
+def changed(pairs: Iterable[Pair]) -> list[Pair]:
+    """Those whose outcomes are not the same; a verdict that only one of them has is one."""
+    return [(a, b) for a, b in pairs if a is None or b is None or a.outcome is not b.outcome]
+
+
+def begun_with(folder: Path) -> frozenset[str]:
+    """What the weights hash to (sha256) of the models whose trajectories a folder holds; none where it holds none."""
+    if not (folder / MANIFEST).exists():
+        return frozenset()
+    runs = (each for each in runs_in(folder).values() if (each / "run.json").exists())
+    return frozenset(read_run(each).model_sha256 for each in runs)
+
+
+def _asked_of(judged: Judged) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+    subject = {key: value for key, value in judged.subject.items() if key not in ("model", "run")}
+    return judged.criterion.measurement, judged.criterion.label, tuple(sorted(subject.items()))
 
 
 def _done(each: AssessedRun) -> bool:

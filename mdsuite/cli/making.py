@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mdsuite import completion
-from mdsuite.cli.ending import finish, refused
-from mdsuite.cli.options import MODEL, PATH, n_cpus, output, required_output, threads, trust
+from mdsuite.cli.both import OF_RUNS, campaign_of_both, of_both, trajectories
+from mdsuite.cli.ending import STOPPED, finish, finish_or_stop, refused
+from mdsuite.cli.options import DEADLINE, MODEL, PATH, n_cpus, output, required_output, threads, trust
 from mdsuite.errors import InputError
+from mdsuite.execution.stop import Stop
 from mdsuite.waits import waiting
 
 
@@ -68,43 +71,71 @@ def _fit(recipe: Path, output: Path) -> int:
 )
 @click.option("--weights", type=click.Choice(["float16", "bfloat16", "int8"]), help="What they are stored in.")
 @click.option("--check/--no-check", default=True, help="Static checks of model and export beside each other.")
+@of_both
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of the velocities.")
 @trust()
+@DEADLINE
 @output("mdsuite-export", "Folder for everything.")
-def export(model: str, target: str, weights: str | None, output: Path, *, check: bool, trust: bool) -> None:
+def export(
+    model: str, target: str, weights: str | None, output: Path, jobs: int | None, deadline: float | None, **flags: Any
+) -> None:
     """Write MODEL as one file without its Python code, kept only if it answers as the model does.
 
-    TorchScript and .pt2 give energies, forces and virials; ONNX gives energies.
+    TorchScript and .pt2 give energies, forces and virials; ONNX gives energies. With --structure, trajectories of both
+    are made and judged; a verdict that changes is told, and the file is kept.
 
     \b
     mdsuite export painn-tiny --to pt2 --output deployed
+    mdsuite export painn-tiny --to pt2 --weights int8 --structure ethanol --time-ps 5 --output deployed
     mdsuite run --model deployed/painn-tiny.pt2 --trust --structure start.extxyz
 
-    Exit codes: 0 written, 1 its answers are not the model's, 2 bad input.
+    Exit codes: 0 written, 1 its answers are not the model's, 2 bad input, 75 stopped and resumable.
     """  # noqa: D301  \b is click's
-    finish(lambda: _export(model, target, weights or "", output, check=check, trust=trust))
+    finish_or_stop(
+        lambda stop: _export(model, target, weights or "", output, jobs or n_cpus(), stop, flags),
+        deadline,
+        scheduled=True,
+    )
 
 
-def _export(model: str, target: str, weights: str, output: Path, *, check: bool, trust: bool) -> int:
+def _export(
+    model: str, target: str, weights: str, output: Path, jobs: int, stop: Stop, flags: Mapping[str, Any]
+) -> int:
     from rich.console import Console  # noqa: PLC0415
 
-    from mdsuite.exporting.checks import checked_beside  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.dynamics import FOLDER, begun_with  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.exporting.checks import checked_beside, require_served  # noqa: PLC0415
     from mdsuite.exporting.console import print_export  # noqa: PLC0415
-    from mdsuite.exporting.export import ExportError, export  # noqa: PLC0415
-    from mdsuite.exporting.report import Checked, write_export_report  # noqa: PLC0415
+    from mdsuite.exporting.export import ExportError, export, file_of  # noqa: PLC0415
+    from mdsuite.exporting.report import Checked, Moved, write_export_report  # noqa: PLC0415
     from mdsuite.plan import served_source  # noqa: PLC0415
 
     console = Console()
-    source, _ = served_source(model, trust=trust)
+    trust = flags["trust"]
+    source, card = served_source(model, trust=trust)
+    file = file_of(card, target, weights, output)
+    folder = output / FOLDER / file.name
+    of_runs = {key: flags[key] for key in OF_RUNS}
+    campaign = campaign_of_both((source, str(file)), of_runs, {**flags, "trust": True})  # the export holds code
+    if campaign:
+        require_served(campaign, card, target)
     with waiting(console, "loading") as told:
         try:
-            exported = export(source, target, weights, output, trust=trust, told=told)
+            begun = begun_with(folder)
+            exported = export(source, target, weights, output, trust=trust, begun_with=begun, told=told)
         except ExportError as error:
             click.echo(f"mdsuite: {error}", err=True)
             return 1
         checked = Checked(reason="as was asked for")
-        if check:
+        if flags["check"]:
             checked = checked_beside(source, exported, output / "static", trust=trust, told=told)
-    print_export(console, exported, checked, write_export_report(exported, checked, output))
+    moved = Moved()
+    if campaign:
+        dynamics = trajectories(campaign, folder, jobs, stop, "mdsuite export")
+        if dynamics is None:
+            return STOPPED
+        moved = Moved(dynamics, folder)
+    print_export(console, exported, checked, moved, write_export_report(exported, checked, moved, output))
     return 0
 
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from mdsuite.campaign import Campaign
+from mdsuite.errors import InputError
 from mdsuite.examination import GATES, Subject, examine
 from mdsuite.exporting.export import Export
 from mdsuite.exporting.report import Checked
 from mdsuite.judgement.criteria import read_profile
-from mdsuite.plan import Structure, bundled_structure_for
+from mdsuite.plan import Structure, bundled_structure_for, read_structures, require_supported
 from mdsuite.structures import read_structure
 from mdsuite_driver.models.load import load
+from mdsuite_driver.models.protocol import ModelCard
+
+
+def require_served(campaign: Campaign, card: ModelCard, target: str) -> None:
+    """Raise InputError for trajectories that cannot be: of energies alone, or of structures that a model is not for."""
+    if target == "onnx":
+        raise InputError("ONNX gives no forces, so there are no trajectories of it; leave --structure out, or use pt2")
+    for structure in read_structures(campaign):
+        require_supported(card, structure.atoms, structure.source)
 
 
 def checked_beside(source: str, export: Export, folder: Path, *, trust: bool, told: Callable[[str], None]) -> Checked:

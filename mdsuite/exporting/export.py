@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import shutil
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -63,9 +65,19 @@ class Export:
 
 
 def export(
-    source: str, target: str, weights: str, output: Path, *, trust: bool = False, told: Callable[[str], None]
+    source: str,
+    target: str,
+    weights: str,
+    output: Path,
+    *,
+    trust: bool = False,
+    begun_with: Collection[str] = (),
+    told: Callable[[str], None],
 ) -> Export:
     """Write a model for a target, read the file back, and compare the two.
+
+    begun_with : what files hash to (sha256) with which trajectories have begun; such a file is compared again and not
+        written again, for a compiler does not give the same bytes twice
 
     Raises InputError for a model that cannot be exported and a package that is missing, and ExportError for a file
     whose answers are not the model's, which is deleted.
@@ -74,14 +86,17 @@ def export(
     ending, write = TARGETS[target]
     asked = probes(model.card)
     network = with_stored_weights(model.network, weights) if weights else model.network
-    name = f"{model.card.name}-{weights}" if weights else model.card.name
+    file = file_of(model.card, target, weights, output)
+    name = file.name.removesuffix(ending)
     card = replace(model.card, name=name, kind=f"{model.card.kind}{f', weights in {weights}' if weights else ''}")
-    file = output / f"{name}{ending}"
     output.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".unchecked-{file.name}")
     try:
-        told(f"writing {file.name}")
-        write(network, card, example(asked[0], card), temporary)
+        if file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() in begun_with:
+            shutil.copyfile(file, temporary)
+        else:
+            told(f"writing {file.name}")
+            write(network, card, example(asked[0], card), temporary)
         told(f"comparing {file.name} with {model.card.name}")
         measured = compared(temporary, network, model, asked)
         temporary.replace(file)
@@ -96,6 +111,12 @@ def export(
         n_atoms=tuple(len(each.numbers) for each in asked),
         sizes=(resolve(source).stat().st_size, file.stat().st_size),
     )
+
+
+def file_of(card: ModelCard, target: str, weights: str, output: Path) -> Path:
+    """Where the export of a model is written."""
+    ending, _ = TARGETS[target]
+    return output / f"{card.name}{f'-{weights}' if weights else ''}{ending}"
 
 
 def _exportable(source: str, *, trust: bool) -> Exportable:

@@ -10,7 +10,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from mdsuite.assessed import AssessedReplicas
 from mdsuite.dynamics import FOLDER, Dynamics
 from mdsuite.files import write_json, write_text
 from mdsuite.judgement.judge import Judged
@@ -26,7 +25,7 @@ from mdsuite.report.markdown import rendered
 from mdsuite.report.page.readable import write_readable
 from mdsuite.report.provenance import here
 from mdsuite.report.results import SCHEMA, measurement_entry
-from mdsuite_analysis.measurement import Measurement, about, named
+from mdsuite_analysis.measurement import Measurement, about
 from mdsuite_analysis.paired import Standing
 from mdsuite_analysis.span import REDUNDANT
 
@@ -55,8 +54,8 @@ def write_report(found: Replacement, output: Path) -> Path:
         "examined": None if isinstance(found.soundness, str) else found.soundness.baseline.examined[0],
         "distances": [] if isinstance(found.dynamics, str) else list(_distances(found.dynamics)),
         "unmeasured": [] if isinstance(found.dynamics, str) else _unmeasured(found.dynamics),
-        "drift": lambda group: words.quantity(named(group.measurements, "mean_drift"), sign=True),
-        "temperatures": _temperatures,
+        "drift": words.drift,
+        "temperatures": words.temperatures,
         "folder": FOLDER,
         "not_asked": NOT_ASKED,
         "n_evaluated": N_STRUCTURES,
@@ -114,13 +113,6 @@ def _distances(of: Dynamics) -> Iterator[tuple[str, Measurement, Judged | None]]
 def _unmeasured(of: Dynamics) -> list[str]:
     """Why distances are not there, each reason once."""
     return list(dict.fromkeys(words.note(each) for _, compared in of.distances for each in compared.unmeasured))
-
-
-def _temperatures(group: AssessedReplicas) -> str:
-    found = [each.value for run in group.runs if (each := run.measured("temperature_mean")) is not None]
-    if not found:
-        return "not measured"
-    return f"{min(found):.0f} to {max(found):.0f} K over {len(found)} replicas"
 
 
 def _results(found: Replacement) -> dict[str, Any]:

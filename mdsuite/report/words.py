@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mdsuite.assessed import AssessedModel, AssessedRun, Assessment, outcomes_of
+from mdsuite.assessed import AssessedModel, AssessedReplicas, AssessedRun, Assessment, outcomes_of
 from mdsuite.constants import BOLTZMANN
 from mdsuite.engines.kinds import engine_kind
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.criteria import HORIZON, Criterion
 from mdsuite.judgement.judge import Judged, Outcome, Verdict, verdict
 from mdsuite.judgement.power import time_to_decide
-from mdsuite_analysis.measurement import NOT_KNOWN, Measurement
+from mdsuite_analysis.measurement import NOT_KNOWN, Measurement, named
 from mdsuite_analysis.transient import FRACTION
 
 KELVIN_PER_MEV = 1e-3 / (3.0 * BOLTZMANN)  # by a heat capacity of 3 k_B per atom
@@ -42,6 +42,22 @@ def quantity(measurement: Measurement | None, *, sign: bool = False, unit: bool 
         return f"{_exact(measurement.value)}{name}"
     low, high = measurement.ci
     return f"{plus}{number(measurement.value, digits)} [{number(low, digits)}, {number(high, digits)}]{name}"
+
+
+def drift(group: AssessedReplicas) -> str:
+    """The mean drift of replicas with its interval, or that of a single one."""
+    alone = group.runs[0].drift if len(group.runs) == 1 else None
+    return quantity(named(group.measurements, "mean_drift") or alone, sign=True)
+
+
+def temperatures(group: AssessedReplicas) -> str:
+    """The mean temperatures of replicas, from the lowest to the highest."""
+    found = [each.value for run in group.runs if (each := run.measured("temperature_mean")) is not None]
+    if not found:
+        return "not measured"
+    if len(found) == 1:
+        return f"{found[0]:.0f} K"
+    return f"{min(found):.0f} to {max(found):.0f} K over {len(found)} replicas"
 
 
 def note(measurement: Measurement) -> str:

@@ -258,6 +258,88 @@ def test_code_in_a_file_is_run_only_with_trust(written: dict[str, Path]):
         load(str(written["torchscript"] / "small.torchscript.pt"))
 
 
+BRIEF = ["--structure", "ethanol", "--time-ps", "0.2", "--replicas", "1"]
+"""Trajectories of a minute or less."""
+
+
+def unwritable(*_given: object) -> None:
+    raise AssertionError("the file was written again")
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result, Result]:
+    """An export with trajectories, stopped before their first step and taken up: its folder, and both ends."""
+    folder = tmp_path_factory.mktemp("moved")
+    flags = ["--weights", "int8", *BRIEF]
+    stopped = exported("painn-ultra-tiny", folder, "torchscript", *flags, "--deadline", "1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mdsuite.exporting.export.TARGETS", {"torchscript": (".torchscript.pt", unwritable)})
+        return folder, stopped, exported("painn-ultra-tiny", folder, "torchscript", *flags)
+
+
+def test_an_export_that_is_stopped_goes_on_with_the_same_file(moved: tuple[Path, Result, Result]):
+    _, stopped, ended = moved
+    assert (stopped.exit_code, ended.exit_code) == (75, 0), stopped.output + ended.output
+
+
+def test_verdicts_on_trajectories_of_model_and_export_stand_beside_each_other(moved: tuple[Path, Result, Result]):
+    folder, _, ended = moved
+    found = json.loads((folder / "results.json").read_text())
+    assert set(found["trajectories"]) == {"model", "export"}
+    assert {each["status"] for each in found["runs"]} == {"done"}
+    drifts = {each["subject"]["of"]: each["ci"] for each in found["measurements"] if each["name"] == "energy_drift"}
+    assert all(low < high for low, high in (drifts["model"], drifts["export"]))
+    text = (folder / "report.md").read_text()
+    for side in ("model", "export"):
+        assert f"| {side} | {found['trajectories'][side]} | ethanol | " in text
+    assert "| Energy drift | ethanol, lammps, replica 0 |" in text
+    assert (found["changed_verdicts"], "trajectories: no verdict changes" in ended.output) == ([], True)
+
+
+class Stepped(torch.nn.Module):
+    """Energies with steps in every distance, of which the forces know nothing."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, numbers: torch.Tensor, i: torch.Tensor, j: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+        energies = self.network(numbers, i, j, vectors)
+        steps = 0.2 * torch.floor(8.0 * torch.linalg.vector_norm(vectors, dim=1))
+        return energies.index_add(0, i, steps.to(energies.dtype))
+
+    def reference_energies(self, numbers: torch.Tensor) -> torch.Tensor:
+        return self.network.reference_energies(numbers)  # type: ignore[operator]
+
+
+def test_a_verdict_that_stored_weights_change_is_told_and_the_file_is_kept(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("mdsuite.exporting.export.with_stored_weights", lambda network, _kind: Stepped(network))
+    result = exported("painn-ultra-tiny", tmp_path, "torchscript", "--weights", "int8", *BRIEF)
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "results.json").read_text())
+    (drift,) = (each for each in found["changed_verdicts"] if each["criterion"] == "Energy drift")
+    assert drift["model"] == "pass" != drift["export"]
+    told = f"Energy drift (ethanol, lammps, replica 0): pass becomes **{drift['export']}**"
+    assert told in (tmp_path / "report.md").read_text()
+    assert "CHANGED: Energy drift" in result.output
+    assert (tmp_path / "painn-ultra-tiny-int8.torchscript.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--to", "onnx", "--structure", "ethanol"], "ONNX gives no forces, so there are no trajectories of it"),
+        (["--to", "torchscript", "--structure", "silicon"], "has never seen Si"),
+        (["--to", "torchscript", "--time-ps", "1"], "name where they start with --structure"),
+    ],
+)
+def test_trajectories_that_cannot_be_are_refused_before_anything_is_written(tmp_path: Path, flags, said: str):
+    arguments = ["export", "painn-ultra-tiny", *flags, "--output", str(tmp_path / "o")]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert (result.exit_code, said in result.output) == (2, True), result.output
+    assert not (tmp_path / "o").exists()
+
+
 def test_energies_alone_drive_no_dynamics(written: dict[str, Path], tmp_path: Path):
     flags = ["--structure", "ethanol", "--output", str(tmp_path / "o"), "--time-ps", "0.01"]
     result = CliRunner().invoke(main, ["run", "--model", str(written["onnx"] / "small.onnx"), *flags])
