@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -118,7 +118,7 @@ def make_plan(
     kinds = [engine_kind(name) for name in campaign.engine]
     _require_distinct(campaign.engine, campaign.engine, "engines")
     sources = [_located(source, foreign=campaign.coupling.accept_foreign) for source in campaign.models]
-    models = [_model(source, trust=campaign.trust) for source in sources]
+    models = _told_apart([_model(source, trust=campaign.trust) for source in sources])
     cards = [card for card, _ in models]
     doubles = [_located(source, foreign=False) for source in campaign.double]
     for source in doubles:
@@ -466,6 +466,15 @@ def _names(sources: Sequence[str]) -> list[str]:
     stems = [Path(source).stem for source in sources]
     counts = Counter(stems)
     return [stem if counts[stem] == 1 else source for stem, source in zip(stems, sources, strict=True)]
+
+
+def _told_apart(models: Sequence[_Model]) -> list[_Model]:
+    """Models of one name with the beginning of what their weights hash to, as a model and its export may be."""
+    counts = Counter(card.name for card, _ in models)
+    return [
+        (card if counts[card.name] == 1 else replace(card, name=f"{card.name}-{card.sha256[:8]}"), native)
+        for card, native in models
+    ]
 
 
 def _require_distinct(keys: Sequence[str], names: Sequence[str], what: str) -> None:

@@ -83,7 +83,8 @@ def outcome(judged: Judged | None) -> str:
 def of_what(pair: Pair) -> str:
     """Of which trajectories a verdict is, in words."""
     subject = next(each.subject for each in pair if each is not None)
-    replica = [f"replica {subject['replica']}"] if "replica" in subject else []
+    told = subject.get("replica", "")
+    replica = [f"{told} replicas" if told.startswith("all") else f"replica {told}"] if told else []
     return ", ".join([*(subject[key] for key in ("structure", "engine") if key in subject), *replica])
 
 
