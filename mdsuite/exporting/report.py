@@ -123,7 +123,7 @@ def export_results(export: Export, checked: Checked, moved: Moved) -> dict[str, 
         "schema": SCHEMA,
         "verdict": worst([checked.verdict, *([] if of is None else [of.candidate.verdict])]),
         "model": export.card.name,
-        "engine": None if of is None else of.candidate.runs[0].run.engine,
+        "engine": _engine(moved),
         "provenance": here(PACKAGES),
         "file": export.file.name,
         "target": export.target,
@@ -140,6 +140,12 @@ def export_results(export: Export, checked: Checked, moved: Moved) -> dict[str, 
         "causes": [],
         "runs": [] if of is None else [_run(each) for model in (of.baseline, of.candidate) for each in model.runs],
     }
+
+
+def _engine(moved: Moved) -> str | list[str] | None:
+    """Who integrated, as the results of a campaign have it."""
+    names = list(dict.fromkeys(each.run.engine for _, model in moved.sides for each in model.runs))
+    return names[0] if len(names) == 1 else names or None
 
 
 def _of_trajectories(moved: Moved) -> Iterator[Measurement]:

@@ -120,7 +120,7 @@ class SeedStudent(nn.Module):
 
     def reference_energies(self, numbers: Tensor) -> Tensor:
         """Zeros (n_atoms,), eV, in float64: the energies have no share of the elements."""
-        return torch.zeros(numbers.shape, dtype=torch.float64)
+        return torch.zeros(numbers.shape, dtype=torch.float64, device=numbers.device)
 
 
 class SeedStudentModel:
