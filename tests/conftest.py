@@ -17,6 +17,7 @@ LONGEST = (
     "test_fitting",
     "test_gather",
     "test_drivers",
+    "test_evaluation",
     "test_parsl",
     "test_page",
     "test_watching",
