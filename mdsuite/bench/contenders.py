@@ -28,8 +28,6 @@ import numpy as np
 
 from mdsuite.bench.interleaved import Task
 from mdsuite.structures import configuration, maxwell_velocities, read_structure
-from mdsuite_driver.models.compiled import network_of
-from mdsuite_driver.models.exported import GraphModel, graph_of
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import NOTHING, Configuration, Model, as_compiled
 
@@ -313,6 +311,13 @@ IPI = """<simulation verbosity="quiet">
 """
 
 
+def _network_of(model: Model) -> Any:
+    """What of a model other programs can use; raises ModelError where there is nothing."""
+    from mdsuite_driver.models.compiled import network_of  # noqa: PLC0415  torch, which not every contender needs
+
+    return network_of(model)
+
+
 def evaluations(task: Task) -> float:
     """The model alone."""
     return _evaluations(task, served_model(task))
@@ -320,10 +325,11 @@ def evaluations(task: Task) -> float:
 
 def evaluations_in_single_precision(task: Task) -> float:
     """The same of its network in float32, which mdsuite itself does not integrate with."""
-    from mdsuite_driver.models.graph import EnergyAndGradient  # noqa: PLC0415  torch takes seconds
+    from mdsuite_driver.models.exported import GraphModel, graph_of  # noqa: PLC0415  torch, as there
+    from mdsuite_driver.models.graph import EnergyAndGradient  # noqa: PLC0415
 
     model = served_model(task)
-    network = copy.deepcopy(network_of(model)).float()
+    network = copy.deepcopy(_network_of(model)).float()
     graph = graph_of(EnergyAndGradient(network), "float32")
     return _evaluations(task, GraphModel(graph, replace(model.card, dtype="float32")))
 
@@ -361,7 +367,7 @@ def scripted_evaluations(task: Task) -> float:
     model = served_model(task)
     with tempfile.TemporaryDirectory(prefix="mdsuite-bench-") as made:
         path = Path(made) / "model.pt"
-        network = network_of(model)
+        network = _network_of(model)
         write_torchscript(network, model.card, example(_asked(atoms_of(task)), model.card), path)
         return evaluations(replace(task, model=str(path), trust=True))
 
@@ -374,7 +380,7 @@ def torchsim(task: Task) -> float:
         raise RuntimeError(f"needs the package {error.name}: pip install 'mdsuite[bench]'") from error
     model = served_model(task)
     return seconds_a_step(
-        network_of(model),
+        _network_of(model),
         model.card.cutoff or 0.0,
         atoms_of(task),
         warm=WARM,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -102,6 +103,13 @@ def test_a_network_is_timed_in_other_forms(how: str):
 def test_evaluations_that_take_long_are_fewer(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(contenders, "ENOUGH", 0.0)
     assert contenders._repeated(lambda: None, 1000) == contenders.FEW
+
+
+def test_a_contender_without_a_network_does_without_torch():
+    """Or its memory would be that of torch."""
+    code = "import sys, mdsuite.bench.contenders; print('torch' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert said.stdout.strip() == "False"
 
 
 def test_memory_is_that_of_the_process(tmp_path: Path):
