@@ -52,6 +52,11 @@ class Benchmark:
     slopes: tuple[Measurement, ...] = ()
     against: str = ""
 
+    @property
+    def one(self) -> str:
+        """The unit with its article."""
+        return f"{'an' if self.unit[0] in 'aeiou' else 'a'} {self.unit}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfModel:

@@ -84,7 +84,7 @@ def print_benchmark(console: Console, found: Benchmark, report: Path) -> None:
         task = group[0].task
         of = f"{task.structure}, " if task.structure else ""
         table = Table(title=f"{of}{size_of(task)}", box=None, pad_edge=False, header_style="dim")
-        for column in ("", f"a {found.unit}", "times the first", "MiB"):
+        for column in ("", found.one, "times the first", "MiB"):
             table.add_column(column)
         for row in rows(group):
             table.add_row(*row)

@@ -72,6 +72,11 @@ def test_the_exponent_of_a_known_cost_is_found(monkeypatch: pytest.MonkeyPatch, 
         assert slope.ci[0] < 1.5 < slope.ci[1]
 
 
+@pytest.mark.parametrize(("unit", "one"), [("evaluation", "an evaluation"), ("step", "a step")])
+def test_what_is_timed_has_its_article(unit: str, one: str):
+    assert benchmarks.Benchmark(title="", unit=unit, timed=()).one == one
+
+
 def test_the_exponent_against_runs_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Two at a time cost what one does."""
     monkeypatch.setattr(interleaved, "_once", lambda of: cost(1e-3 * -(-of.n_runs // 2)))
