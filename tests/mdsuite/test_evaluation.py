@@ -53,14 +53,18 @@ class TestCompiled(ModelContract):
 
 @pytest.mark.parametrize("structure", ["ethanol", "uracil", "aspirin"])
 def test_it_answers_as_its_model_whatever_the_size(structure: str):
+    require_same_answers(STUDENT, structure, 1e-9)
+
+
+def require_same_answers(source: str, structure: str, within: float) -> None:
     of = configuration(read_structure(structure))
     asked = Configuration(numbers=of.numbers, positions=of.positions, cell=of.cell, pbc=of.pbc)
-    compiled, model = load(f"compiled:{STUDENT}"), load(STUDENT)
+    compiled, model = load(f"compiled:{source}"), load(source)
     ours, theirs = compiled.evaluate(asked), model.evaluate(asked)
     assert isinstance(compiled, CompiledModel)
     assert compiled.card == model.card
-    assert ours.energy == pytest.approx(theirs.energy, abs=1e-9)
-    assert ours.forces == pytest.approx(theirs.forces, abs=1e-9)
+    assert ours.energy == pytest.approx(theirs.energy, abs=within)
+    assert ours.forces == pytest.approx(theirs.forces, abs=within)
 
 
 @pytest.fixture(scope="module")
@@ -77,14 +81,7 @@ def seed_student(students: Path) -> str:
 
 @pytest.mark.parametrize("structure", ["ethanol", "uracil", "aspirin"])
 def test_a_seed_student_answers_compiled_as_it_does_whatever_the_size(seed_student: str, structure: str):
-    of = configuration(read_structure(structure))
-    asked = Configuration(numbers=of.numbers, positions=of.positions, cell=of.cell, pbc=of.pbc)
-    compiled, model = load(f"compiled:{seed_student}"), load(seed_student)
-    ours, theirs = compiled.evaluate(asked), model.evaluate(asked)
-    assert isinstance(compiled, CompiledModel)
-    assert compiled.card == model.card
-    assert ours.energy == pytest.approx(theirs.energy, abs=1e-4)
-    assert ours.forces == pytest.approx(theirs.forces, abs=1e-4)
+    require_same_answers(seed_student, structure, 1e-4)
 
 
 def test_a_compiled_seed_student_keeps_its_jump_at_the_cut_off(seed_student: str):
