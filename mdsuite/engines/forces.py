@@ -174,11 +174,7 @@ class NoForces:
         self._told = told
 
     def evaluate(
-        self,
-        step: int,
-        cell: FloatArray,
-        positions: FloatArray,
-        meanwhile: Meanwhile = lambda: None,
+        self, step: int, cell: FloatArray, positions: FloatArray, meanwhile: Meanwhile = lambda: None
     ) -> Evaluation:
         """Refuse."""
         raise RuntimeError(f"step {step}: forces were asked for, but there are none")
