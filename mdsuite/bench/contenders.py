@@ -325,13 +325,11 @@ def evaluations(task: Task) -> float:
 
 def evaluations_in_single_precision(task: Task) -> float:
     """The same of its network in float32, which mdsuite itself does not integrate with."""
-    from mdsuite_driver.models.exported import GraphModel, graph_of  # noqa: PLC0415  torch, as there
-    from mdsuite_driver.models.graph import EnergyAndGradient  # noqa: PLC0415
+    from mdsuite.exporting.export import in_process  # noqa: PLC0415  torch, as there
 
     model = served_model(task)
     network = copy.deepcopy(_network_of(model)).float()
-    graph = graph_of(EnergyAndGradient(network), "float32")
-    return _evaluations(task, GraphModel(graph, replace(model.card, dtype="float32")))
+    return _evaluations(task, in_process(network, replace(model.card, dtype="float32")))
 
 
 def _evaluations(task: Task, model: Model) -> float:

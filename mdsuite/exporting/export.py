@@ -141,13 +141,14 @@ def compared(
     for a file that ends the process that asks it.
     """
     found = in_another_process(answers_of, str(exported), asked)
-    same = _apart("export", found, _answers(_in_process(network, model.card), asked), len(asked))
+    same = _apart("export", found, _answers(in_process(network, model.card), asked), len(asked))
     served = _apart("weights", found, _answers(model, asked), len(asked))
     _require_same(same if network is not model.network else [*same, *served], model.card, asked)
     return [*same, *served]
 
 
-def _in_process(network: nn.Module, card: ModelCard) -> GraphModel:
+def in_process(network: nn.Module, card: ModelCard) -> GraphModel:
+    """A network as the graph that is written of it, in the precision of the card."""
     return GraphModel(graph_of(EnergyAndGradient(network), card.dtype), card)
 
 
