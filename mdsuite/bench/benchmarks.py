@@ -77,8 +77,12 @@ EVALUATION = OfModel(
     unit="evaluation",
     contenders=("model alone", "model alone, compiled", "model alone, TorchScript", "model alone, float32"),
 )
-AT_ONCE = ("runs at once (mdsuite)", "runs at once, compiled (mdsuite)")
-SIZES = replace(EVALUATION, contenders=("model alone", "model alone, compiled"))
+AT_ONCE = OfModel(
+    title="cost against runs",
+    unit="step of all runs",
+    contenders=("runs at once (mdsuite)", "runs at once, compiled (mdsuite)"),
+)
+SIZES = replace(EVALUATION, title="cost against atoms", contenders=("model alone", "model alone, compiled"))
 STEP = OfModel(
     title="a step of NVE",
     unit="step",
@@ -113,10 +117,12 @@ def of_model(
     *,
     threads: int,
     trust: bool,
+    numbers: Sequence[int] = (1,),
 ) -> Benchmark:
-    """An evaluation or a step, on each structure."""
+    """An evaluation or a step, on each structure, of each number of runs at once."""
     _require(rounds)
-    groups = _groups(what.contenders, source, structures, steps, threads=threads, trust=trust)
+    of_one = _groups(what.contenders, source, structures, steps, threads=threads, trust=trust)
+    groups = [[replace(task, n_runs=n) for task in group] for group in of_one for n in numbers]
     return _benchmark(f"{source}: {what.title}", what.unit, groups, rounds, told)
 
 
@@ -128,9 +134,7 @@ def scaling(
     if len(sizes) < LEAST:
         raise InputError(f"wanted structures of several numbers of atoms, got {sorted(sizes)}")
     found = of_model(SIZES, source, structures, steps, rounds, told, threads=threads, trust=trust)
-    return replace(
-        found, title=f"{source}: cost against atoms", slopes=_slopes(found, lambda task: task.n_atoms), against="atoms"
-    )
+    return replace(found, slopes=_slopes(found, lambda task: task.n_atoms), against="atoms")
 
 
 def runs_at_once(
@@ -145,14 +149,12 @@ def runs_at_once(
     numbers: Sequence[int],
 ) -> Benchmark:
     """A step of several runs on this machine, and the exponent of its cost against their number."""
-    _require(rounds)
-    if len(set(numbers)) < LEAST:
-        raise InputError(f"wanted several numbers of runs, got {sorted(set(numbers))}")
+    wanted = sorted(set(numbers))
+    if len(wanted) < LEAST:
+        raise InputError(f"wanted several numbers of runs, got {wanted}")
     if len(structures) > 1:
         raise InputError(f"wanted one structure for several numbers of runs, got {len(structures)}")
-    (group,) = _groups(AT_ONCE, source, structures, steps, threads=threads, trust=trust)
-    groups = [[replace(task, n_runs=n) for task in group] for n in sorted(set(numbers))]
-    found = _benchmark(f"{source}: cost against runs", "step of all runs", groups, rounds, told)
+    found = of_model(AT_ONCE, source, structures, steps, rounds, told, threads=threads, trust=trust, numbers=wanted)
     return replace(found, slopes=_slopes(found, lambda task: task.n_runs), against="runs")
 
 

@@ -95,13 +95,13 @@ def bench_scaling(
 
     Exit codes: 0 measured, 2 bad input, 3 something was not run.
     """  # noqa: D301  \b is click's
-    if numbers:
-        finish(
-            lambda: _bench(
-                output, lambda of, told: of.runs_at_once(model, structures, told=told, numbers=numbers, **flags)
-            )
-        )
-    finish(lambda: _bench(output, lambda of, told: of.scaling(model, structures, told=told, **flags)))
+
+    def measure(of: Any, told: Callable[[str], None]) -> Any:
+        if numbers:
+            return of.runs_at_once(model, structures, told=told, numbers=numbers, **flags)
+        return of.scaling(model, structures, told=told, **flags)
+
+    finish(lambda: _bench(output, measure))
 
 
 def _bench(output: Path, measure: Callable[[Any, Callable[[str], None]], Any]) -> int:
