@@ -34,7 +34,7 @@ def write_torchscript(network: nn.Module, card: ModelCard, _example: Example, pa
 def write_pt2(network: nn.Module, card: ModelCard, given: Example, path: Path) -> None:
     """As `mdsuite_driver.models.package` does; raises InputError where there is no C++ compiler that torch can use."""
     try:
-        write_package(network, card, given, path)
+        write_package(EnergyAndGradient(network), card, given, path)
     except ModelError as error:
         raise InputError(str(error)) from error
 

@@ -1,7 +1,7 @@
 """Models compiled for this machine: made once, kept on disk, and compared with the network whenever they are loaded.
 
 ``compiled:SOURCE`` names the model of another source, compiled. ``python -m mdsuite_driver.models.compiled SOURCE``
-makes it and says how near its answers are.
+makes it, with ``--batch`` for several configurations at once too.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import os
 import platform
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mdsuite_driver.models.batch import Batch, batch_of
 from mdsuite_driver.models.neighbours import collected, vectors_within
 from mdsuite_driver.models.protocol import (
     DOUBLE,
@@ -27,6 +28,7 @@ from mdsuite_driver.models.protocol import (
     Doubling,
     Evaluation,
     FloatArray,
+    IntArray,
     Model,
     ModelCard,
     ModelError,
@@ -60,6 +62,10 @@ class CompiledModel:
         """That of the model, whose answers these are."""
         return self._model.card
 
+    def batch(self) -> Batch:
+        """Whom to ask for several configurations at once, compiled too; raises ModelError as `load_compiled`."""
+        return load_compiled_batch(self._model)
+
     def evaluate(self, configuration: Configuration) -> Evaluation:
         """Energy, forces and virial; raises ModelError as the model does."""
         card = self.card
@@ -90,15 +96,31 @@ def load_compiled(location: str, trust: bool) -> Model:
     from mdsuite_driver.models.load import load  # noqa: PLC0415  it knows of this module
 
     model = load(location, trust=trust)
-    network = network_of(model)
-    path = package_of(model)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _require_ours(path.parent)
-    if not path.exists():
-        _make(model, network, path)
-    graph = _graph(path, model.card)
+    from mdsuite_driver.models.exported import graph_of  # noqa: PLC0415
+
+    graph = graph_of(_package(model, package_of(model), batch=False), model.card.dtype)
     made = DoublingCompiledModel(model, graph) if isinstance(model, Doubling) else CompiledModel(model, graph)
     require_same(made, model)
+    return made
+
+
+def load_compiled_batch(model: Model) -> Batch:
+    """Several configurations of a model at once, compiled here or before; raises ModelError as `load_compiled`."""
+    from mdsuite_driver.models.exported import atom_graph_of  # noqa: PLC0415
+    from mdsuite_driver.models.graph import EnergiesAndGradient  # noqa: PLC0415
+
+    card = model.card
+    compiled = atom_graph_of(_package(model, package_of(model, batch=True), batch=True), card.dtype)
+    plain = atom_graph_of(EnergiesAndGradient(network_of(model)), card.dtype)
+
+    def graph(numbers: IntArray, i: IntArray, j: IntArray, vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
+        few = min(len(numbers), len(i)) < 2  # fewer than the graph is open for
+        return (plain if few else compiled)(numbers, i, j, vectors)
+
+    made = Batch(graph, card)
+    asked = list(questions(card))
+    for question, answer in zip(asked, made.evaluate(asked), strict=True):
+        _require_same_answer(answer, model.evaluate(question), card)
     return made
 
 
@@ -115,8 +137,10 @@ def network_of(model: Model) -> nn.Module:
     return network
 
 
-def package_of(model: Model) -> Path:
+def package_of(model: Model, *, batch: bool = False) -> Path:
     """Where its package is, or would be: by weights, code, version of torch and kind of processor.
+
+    That for a `batch` tells the energies of atoms apart.
 
     Raises ModelError for a model that cannot be compiled.
     """
@@ -126,12 +150,13 @@ def package_of(model: Model) -> Path:
     facts = {
         "weights": model.card.sha256,
         "dtype": model.card.dtype,
+        "batch": batch,
         "code": _code(),
         "torch": torch.__version__,
         "machine": [platform.machine(), torch.backends.cpu.get_cpu_capability(), _processor()],
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
-    return cache_folder() / f"{model.card.name.replace('/', '_')}-{digest}.pt2"
+    return cache_folder() / f"{model.card.name.replace('/', '_')}-{'batch-' if batch else ''}{digest}.pt2"
 
 
 def cache_folder() -> Path:
@@ -142,21 +167,23 @@ def cache_folder() -> Path:
 
 def require_same(made: Model, model: Model) -> None:
     """Raise ModelError unless both give the same answers to random atoms of several numbers, but for rounding."""
-    tolerance = TOLERANCE.get(model.card.dtype, COARSE)
     for question in questions(model.card):
-        ours, theirs = made.evaluate(question), model.evaluate(question)
-        n = len(question.numbers)
-        for what, a, b in (
-            ("energy per atom", np.array(ours.energy / n), np.array(theirs.energy / n)),
-            ("forces", ours.forces, theirs.forces),
-            ("virial per atom", ours.virial / n, theirs.virial / n),
-        ):
-            apart = _apart(a, b)
-            if not apart <= tolerance:  # also reached for NaN
-                raise ModelError(
-                    f"{model.card.name}, compiled, answers otherwise than the model: {what} of {n} atoms differs by "
-                    f"{apart:.2g}, where {tolerance:.0e} is rounding; evaluate it as it is (--compile never)"
-                )
+        _require_same_answer(made.evaluate(question), model.evaluate(question), model.card)
+
+
+def _require_same_answer(ours: Evaluation, theirs: Evaluation, card: ModelCard) -> None:
+    tolerance, n = TOLERANCE.get(card.dtype, COARSE), len(theirs.forces)
+    for what, a, b in (
+        ("energy per atom", np.array(ours.energy / n), np.array(theirs.energy / n)),
+        ("forces", ours.forces, theirs.forces),
+        ("virial per atom", ours.virial / n, theirs.virial / n),
+    ):
+        apart = _apart(a, b)
+        if not apart <= tolerance:  # also reached for NaN
+            raise ModelError(
+                f"{card.name}, compiled, answers otherwise than the model: {what} of {n} atoms differs by "
+                f"{apart:.2g}, where {tolerance:.0e} is rounding; evaluate it as it is (--compile never)"
+            )
 
 
 def _apart(ours: FloatArray, theirs: FloatArray) -> float:
@@ -199,8 +226,23 @@ def _require_ours(folder: Path) -> None:
         )
 
 
-def _make(model: Model, network: nn.Module, path: Path) -> None:
+def _package(model: Model, path: Path, *, batch: bool) -> Callable[..., Any]:
+    """The function of a package, which is made if it is not there."""
+    from mdsuite_driver.models.exported import open_package  # noqa: PLC0415
+
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _require_ours(path.parent)
+    if not path.exists():
+        _make(model, path, batch=batch)
+    try:
+        return open_package(path)[0]
+    except (RuntimeError, OSError, ValueError) as error:
+        raise ModelError(f"the compiled model {path} cannot be loaded; remove it, and it is made anew") from error
+
+
+def _make(model: Model, path: Path, *, batch: bool) -> None:
     """By whoever comes first; the others wait for it."""
+    from mdsuite_driver.models.graph import EnergiesAndGradient, EnergyAndGradient  # noqa: PLC0415
     from mdsuite_driver.models.package import example, write_package  # noqa: PLC0415
 
     with _alone(path.with_suffix(".lock")):
@@ -209,7 +251,8 @@ def _make(model: Model, network: nn.Module, path: Path) -> None:
         temporary = path.with_name(f".{os.getpid()}-{path.name}")
         try:
             question = next(each for each in questions(model.card) if len(each.numbers) == SIZES[-1])
-            write_package(network, model.card, example(question, model.card), temporary)
+            function = (EnergiesAndGradient if batch else EnergyAndGradient)(network_of(model))
+            write_package(function, model.card, example(question, model.card), temporary)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -221,15 +264,6 @@ def _alone(lock: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):  # without locks several make the same, and the last one's is kept
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _graph(path: Path, card: ModelCard) -> Graph:
-    from mdsuite_driver.models.exported import graph_of, open_package  # noqa: PLC0415
-
-    try:
-        return graph_of(open_package(path)[0], card.dtype)
-    except (RuntimeError, OSError, ValueError) as error:
-        raise ModelError(f"the compiled model {path} cannot be loaded; remove it, and it is made anew") from error
 
 
 def _code() -> str:
@@ -253,6 +287,8 @@ def main() -> int:
     source, *flags = sys.argv[1:]
     try:
         model = load_compiled(source, "--trust" in flags)
+        if "--batch" in flags:
+            batch_of(model)
     except ModelError as error:
         print(error, file=sys.stderr)
         return 1

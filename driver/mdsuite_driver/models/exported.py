@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mdsuite_driver.models.batch import AtomGraph
 from mdsuite_driver.models.neighbours import collected, vectors_within
 from mdsuite_driver.models.protocol import (
     Configuration,
@@ -150,16 +151,36 @@ def load_onnx(name: str, path: Path) -> EnergyModel:
 
 def graph_of(function: Callable[..., Any], dtype: str) -> Graph:
     """A function of tensors as one of arrays; it computes in a precision."""
+    asked = _of_arrays(function, dtype)
+
+    def graph(numbers: IntArray, i: IntArray, j: IntArray, vectors: FloatArray) -> tuple[float, FloatArray]:
+        energy, gradient = asked(numbers, i, j, vectors)
+        return float(energy), gradient.double().numpy()
+
+    return graph
+
+
+def atom_graph_of(function: Callable[..., Any], dtype: str) -> AtomGraph:
+    """As `graph_of`, of a function that returns the energy of each atom."""
+    asked = _of_arrays(function, dtype)
+
+    def graph(numbers: IntArray, i: IntArray, j: IntArray, vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
+        energies, gradient = asked(numbers, i, j, vectors)
+        return energies.numpy(), gradient.double().numpy()
+
+    return graph
+
+
+def _of_arrays(function: Callable[..., Any], dtype: str) -> Callable[..., Any]:
     import torch  # noqa: PLC0415
 
     precision = getattr(torch, dtype)
 
-    def graph(numbers: IntArray, i: IntArray, j: IntArray, vectors: FloatArray) -> tuple[float, FloatArray]:
-        given = (torch.as_tensor(numbers), torch.as_tensor(i), torch.as_tensor(j), torch.as_tensor(vectors))
-        energy, gradient = function(*given[:3], given[3].to(precision))
-        return float(energy), gradient.double().numpy()
+    def asked(*arrays: Any) -> Any:
+        numbers, i, j, vectors = (torch.as_tensor(array) for array in arrays)
+        return function(numbers, i, j, vectors.to(precision))
 
-    return graph
+    return asked
 
 
 def _card(name: str, path: Path, stored: str, kind: str) -> ModelCard:

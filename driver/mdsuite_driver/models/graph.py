@@ -38,6 +38,23 @@ class EnergyAndGradient(nn.Module):
         return energy.detach() + reference, gradient.detach()
 
 
+class EnergiesAndGradient(nn.Module):
+    """The same with the energy of each atom, which tells configurations beside each other apart."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, numbers: Tensor, i: Tensor, j: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """Energies (n_atoms,) and gradient (n_pairs, 3) of their sum."""
+        vectors = vectors.detach().requires_grad_()
+        energies: Tensor = self.network(numbers, i, j, vectors).double()
+        gradient = torch.autograd.grad([energies.sum()], [vectors])[0]
+        assert gradient is not None
+        reference: Tensor = self.network.reference_energies(numbers)  # type: ignore[operator]
+        return energies.detach() + reference, gradient.detach()
+
+
 class Energy(nn.Module):
     """The energy alone, for formats that have no derivatives."""
 

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from mdsuite_driver.models.exported import METADATA, metadata_of
-from mdsuite_driver.models.graph import EnergyAndGradient
 from mdsuite_driver.models.neighbours import vectors_within
 from mdsuite_driver.models.protocol import Configuration, ModelCard, ModelError, first_line
 
@@ -44,15 +43,18 @@ def equal_by_chance() -> contextlib.AbstractContextManager[None]:
     return patched
 
 
-def write_package(network: nn.Module, card: ModelCard, given: Example, path: Path) -> None:
-    """Compile for this kind of machine; raises ModelError where there is no C++ compiler that torch can use."""
+def write_package(function: nn.Module, card: ModelCard, given: Example, path: Path) -> None:
+    """Compile a function of `graph` for this kind of machine.
+
+    Raises ModelError where there is no C++ compiler that torch can use.
+    """
     import torch._inductor  # noqa: PLC0415  takes seconds
     from torch._inductor import cpp_builder  # noqa: PLC0415
 
     with quietly():
         try:
             cpp_builder.get_cpp_compiler()  # before the work of tracing
-            graph = traced(EnergyAndGradient(network), *given)
+            graph = traced(function, *given)
             exported = torch.export.export(graph, given, dynamic_shapes=open_sizes(), strict=False)
             torch._inductor.aoti_compile_and_package(
                 exported, package_path=str(path), inductor_configs={"aot_inductor.metadata": {METADATA: told(card)}}

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mdsuite_driver.models.batch import Batch, side_by_side
 from mdsuite_driver.models.neighbours import pairs_within
 from mdsuite_driver.models.pairwise import differentiated
 from mdsuite_driver.models.protocol import Configuration, Evaluation, ModelCard, ModelError, require_known
@@ -150,6 +151,10 @@ class PaiNNModel:
     def network(self) -> PaiNN:
         """The network itself, in float64, for those who export it."""
         return self._network
+
+    def batch(self) -> Batch:
+        """Whom to ask for several configurations at once."""
+        return side_by_side(self._network, self._card)
 
     def evaluate(self, configuration: Configuration) -> Evaluation:
         """Energy, forces and virial from one differentiation by the vectors between pairs.

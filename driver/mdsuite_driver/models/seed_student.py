@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mdsuite_driver.models.batch import Batch, side_by_side
 from mdsuite_driver.models.protocol import Configuration, Evaluation, ModelCard, ModelError
 
 StateDict = Mapping[str, Tensor]
@@ -139,6 +140,10 @@ class SeedStudentModel:
     def network(self) -> SeedStudent:
         """The network itself, in the precision of the card, for those who export it."""
         return self._network
+
+    def batch(self) -> Batch:
+        """Whom to ask for several configurations at once."""
+        return side_by_side(self._network, self._card)
 
     def double(self) -> Self:
         """The same student, its weights as they are, computed in float64."""

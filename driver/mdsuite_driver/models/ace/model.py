@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mdsuite_driver.models.ace.basis import Basis
 from mdsuite_driver.models.ace.specification import Specification
+from mdsuite_driver.models.batch import Batch, side_by_side
 from mdsuite_driver.models.neighbours import pairs_within
 from mdsuite_driver.models.pairwise import differentiated
 from mdsuite_driver.models.protocol import Configuration, Evaluation, ModelCard, ModelError, require_known
@@ -79,6 +80,10 @@ class ACEModel:
     def network(self) -> ACE:
         """The expansion itself, for those who take it apart."""
         return self._network
+
+    def batch(self) -> Batch:
+        """Whom to ask for several configurations at once."""
+        return side_by_side(self._network, self._card)
 
     def evaluate(self, configuration: Configuration) -> Evaluation:
         """Energy, forces and virial; raises ModelError for elements that the model was not made for."""
