@@ -6,8 +6,9 @@ import os
 import re
 from collections.abc import Callable
 
-from mdsuite_driver import dialect, wire
+from mdsuite_driver import dialect, pack, wire
 from mdsuite_driver.dialect import Species
+from mdsuite_driver.models.batch import Batch, batch_of
 from mdsuite_driver.models.protocol import Configuration, Evaluation, Model
 from mdsuite_driver.soundness import require_sound
 from mdsuite_driver.stream import PeerClosedError, Stream
@@ -60,6 +61,7 @@ class _Conversation:
         self._model = model
         self._species = species
         self._announcement: dialect.Announcement | None = None
+        self._batch: Batch | None = None
         self._initialised = False
         self._pending: tuple[bytes, BaseException | None] | None = None
         self._token = token
@@ -94,6 +96,7 @@ class _Conversation:
         self._announcement = dialect.read_announcement(text)
         if self._announcement is not None:
             self._species = self._announcement.species
+            self._batch = batch_of(self._model) if self._announcement.n_members > 1 else None
         self._initialised = True
 
     def _positions(self) -> None:
@@ -106,18 +109,24 @@ class _Conversation:
         cell, positions = wire.read_positions(self._stream.receive, len(species.numbers))
         configuration = Configuration(numbers=species.numbers, positions=positions, cell=cell, pbc=species.pbc)
         try:
-            self._pending = wire.encode_evaluation(self._evaluate(configuration)), None
+            self._pending = wire.encode_evaluation(*self._answer(configuration)), None
         except Exception as error:
             if self._announcement is None:
                 raise
             self._pending = wire.encode_evaluation(*dialect.failed(error, len(positions))), error
 
-    def _evaluate(self, configuration: Configuration) -> Evaluation:
+    def _answer(self, configuration: Configuration) -> tuple[Evaluation, str]:
+        """An evaluation that may be integrated, and the extras."""
+        max_force = self._announcement.max_force if self._announcement else None
+        if self._batch is not None and self._announcement is not None:
+            n_members = self._announcement.n_members
+            answers = pack.evaluate(self._batch, configuration, n_members, max_force)
+            self.n_evaluations += n_members
+            return pack.encode(answers, len(configuration.numbers) // n_members)
         evaluation = self._model.evaluate(configuration)
         self.n_evaluations += 1
-        max_force = self._announcement.max_force if self._announcement else None
         require_sound(evaluation, len(configuration.numbers), max_force)
-        return evaluation
+        return evaluation, ""
 
     def _forces(self) -> None:
         if self._pending is None:

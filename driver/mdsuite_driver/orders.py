@@ -13,6 +13,7 @@ import click
 import numpy as np
 
 from mdsuite_driver.client import serve
+from mdsuite_driver.models.batch import Batch, batch_of
 from mdsuite_driver.models.protocol import Configuration, Evaluation, Model, ModelCard
 from mdsuite_driver.stream import connect
 
@@ -85,6 +86,9 @@ class _Asked:
     @property
     def card(self) -> ModelCard:
         return self._model.card
+
+    def batch(self) -> Batch:
+        return batch_of(self._model)
 
     def evaluate(self, configuration: Configuration) -> Evaluation:
         if self._first is not None:

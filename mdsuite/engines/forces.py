@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from mdsuite import link
 from mdsuite.engines.server import ForceServer
@@ -13,9 +13,12 @@ from mdsuite.runs import FloatArray, Run
 from mdsuite_driver.dialect import Species
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import Configuration, Evaluation
+from mdsuite_driver.pack import Answer
 from mdsuite_driver.soundness import require_sound
 from mdsuite_driver.stream import Stream
 from mdsuite_driver.wire import WireError
+
+Answered = TypeVar("Answered")
 
 BEAT = 0.25  # s, between two words to the supervisor about the step
 ANSWER = 60.0  # s, for the supervisor beyond the time that a driver may take
@@ -97,26 +100,36 @@ class Supervisor:
 class DriverForces:
     """Forces of the driver that the supervisor provides, and replaces as often as it is willing to."""
 
-    def __init__(self, run: Run, supervisor: Supervisor) -> None:
+    def __init__(self, run: Run, supervisor: Supervisor, n_members: int = 1) -> None:
         self._run = run
         self._supervisor = supervisor
+        self._n_members = n_members
         self._server: ForceServer | None = None
 
     def evaluate(
         self, step: int, cell: FloatArray, positions: FloatArray, meanwhile: Meanwhile = lambda: None
     ) -> Evaluation:
         """Ask the driver; raises DriverLostError when it is lost for good, and what `ForceServer.evaluate` raises."""
+        return self._asked(step, lambda server: server.evaluate(cell, positions, meanwhile))
+
+    def evaluate_members(
+        self, step: int, cell: FloatArray, positions: FloatArray, meanwhile: Meanwhile = lambda: None
+    ) -> list[Answer]:
+        """As `evaluate`, of every member of a pack."""
+        return self._asked(step, lambda server: server.evaluate_members(cell, positions, meanwhile))
+
+    def _asked(self, step: int, ask: Callable[[ForceServer], Answered]) -> Answered:
         while True:
             try:
                 self._server = self._server or self._next()
-                evaluation = self._server.evaluate(cell, positions, meanwhile)
+                answer = ask(self._server)
             except (ConnectionError, TimeoutError) as error:
                 reason = f"{type(error).__name__}: {error}"
                 self._supervisor.lost(step, reason, introduced=self._server is not None)
                 self.close()
                 continue
             self._supervisor.advanced(step)
-            return evaluation
+            return answer
 
     def advanced(self, step: int) -> None:
         """Tell the supervisor."""
@@ -134,7 +147,8 @@ class DriverForces:
         connection = self._supervisor.driver(None if coupling.accept_foreign else patience)
         start = self._run.start
         try:
-            return ForceServer(Stream(connection), Species(start.numbers, start.pbc), coupling)
+            species = Species(start.numbers, start.pbc)
+            return ForceServer(Stream(connection), species, coupling, n_members=self._n_members)
         except WireError as error:  # not yet a driver that lies, only somebody who does not speak i-PI
             raise ConnectionError(str(error)) from error
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 
 from mdsuite.runs import Coupling, FloatArray
-from mdsuite_driver import dialect, wire
+from mdsuite_driver import dialect, pack, wire
 from mdsuite_driver.dialect import Species
 from mdsuite_driver.models.protocol import Evaluation
 from mdsuite_driver.soundness import require_sound
@@ -27,10 +27,16 @@ class ModelFailedError(RuntimeError):
 
 
 class ForceServer:
-    """One driver, asked for one evaluation after the other; with `persist` also after one that failed."""
+    """One driver, asked for one evaluation after the other; with `persist` also after one that failed.
 
-    def __init__(self, stream: Stream, species: Species, coupling: Coupling, *, persist: bool = False) -> None:
+    With `n_members` the atoms are those of a pack, as `mdsuite_driver.pack` has it.
+    """
+
+    def __init__(
+        self, stream: Stream, species: Species, coupling: Coupling, *, persist: bool = False, n_members: int = 1
+    ) -> None:
         self._persist = persist
+        self._n_members = n_members
         self._stream = stream
         self._species = species
         self._coupling = coupling
@@ -44,9 +50,8 @@ class ForceServer:
         """Ask for other atoms from now on; only a driver that understands mdsuite's INIT follows."""
         self._species = species
         self._stream.within(HANDSHAKE)
-        self._stream.send(
-            wire.encode_init(0, dialect.announce(species, self._coupling.max_force, persist=self._persist))
-        )
+        asked = dialect.announce(species, self._coupling.max_force, persist=self._persist, n_members=self._n_members)
+        self._stream.send(wire.encode_init(0, asked))
 
     def evaluate(
         self, cell: FloatArray, positions: FloatArray, meanwhile: Callable[[], None] = lambda: None
@@ -59,18 +64,31 @@ class ForceServer:
         protocol, ModelFailedError where it says that its model failed, and UnsoundError where the answer must not be
         integrated.
         """
+        evaluation, _ = self._asked(cell, positions, meanwhile)
+        require_sound(evaluation, len(self._species.numbers), self._coupling.max_force)
+        return evaluation
+
+    def evaluate_members(
+        self, cell: FloatArray, positions: FloatArray, meanwhile: Callable[[], None] = lambda: None
+    ) -> list[pack.Answer]:
+        """As `evaluate`, the answer of every member of a pack, or why it has none; what is unsound is a member's."""
+        whole, extras = self._asked(cell, positions, meanwhile)
+        answers = pack.decode(whole, extras, self._n_members)
+        n_atoms = len(self._species.numbers) // self._n_members
+        return [pack.sound(answer, n_atoms, self._coupling.max_force) for answer in answers]
+
+    def _asked(self, cell: FloatArray, positions: FloatArray, meanwhile: Callable[[], None]) -> tuple[Evaluation, str]:
+        """The answer as it came, and its extras."""
         self._stream.within(self._patience)
         self._stream.send(wire.encode_positions(cell, positions) + wire.header(wire.GETFORCE))
         meanwhile()
         self._expect(wire.FORCEREADY)
-        n_atoms = len(self._species.numbers)
-        evaluation, extras = wire.read_evaluation(self._stream.receive, n_atoms)
+        answer = wire.read_evaluation(self._stream.receive, len(self._species.numbers))
         self._patience = self._coupling.evaluation_s
-        failure = dialect.read_failure(extras)
+        failure = dialect.read_failure(answer[1])
         if failure is not None:
             raise ModelFailedError(failure)
-        require_sound(evaluation, n_atoms, self._coupling.max_force)
-        return evaluation
+        return answer
 
     def close(self) -> None:
         """Tell the driver to exit, if it still listens, and close."""

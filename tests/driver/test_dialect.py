@@ -46,6 +46,9 @@ def test_a_limit_may_be_left_out():
         ("max_force", float("nan"), "positive number or null"),
         ("max_force", "50", "positive number or null"),
         ("max_force", True, "positive number or null"),
+        ("members", 2, "divide 3 atoms"),
+        ("members", 0, "divide 3 atoms"),
+        ("members", True, "divide 3 atoms"),
     ],
 )
 def test_a_malformed_announcement_is_refused_by_name(key: str, value: object, complaint: str):
