@@ -134,6 +134,7 @@ class Campaign(Section):
     trust: bool = False
     threads: int = Field(default=1, ge=1)
     compile: Literal["auto", "always", "never"] = "auto"
+    pack: Literal["auto", "never"] | Annotated[int, Field(ge=1)] = "never"
     dynamics: Dynamics = Dynamics()
     preparation: Preparation = Preparation()
     coupling: Coupling = Coupling()

@@ -15,10 +15,12 @@ from mdsuite.early import integrate_early, limit_of
 from mdsuite.evaluation import with_evaluators
 from mdsuite.examination import Examination
 from mdsuite.execution.local import Execute
+from mdsuite.execution.packs import in_packs
 from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import Outcome as Ending
 from mdsuite.execution.supervise import Status
 from mdsuite.judgement.criteria import Profile
+from mdsuite.packing import Packer
 from mdsuite.plan import Plan, claim, make_plan, open_folder, require_accepted, require_usable
 from mdsuite.preparation import Prepared, prepare
 from mdsuite.progress import live, plain, print_stopped
@@ -33,6 +35,7 @@ class Conductor:
     """What stays the same for every campaign of one command.
 
     execute : who integrates, here or elsewhere
+    jobs : how many runs it integrates at a time
     agreement : the models of a campaign are one, its engines are compared, and no run is judged by itself
     """
 
@@ -40,6 +43,7 @@ class Conductor:
     profile: Profile
     execute: Execute
     stop: Stop
+    jobs: int
     agreement: bool = False
 
     def assessed(self, campaign: Campaign, output: Path) -> Assessment | None:
@@ -119,5 +123,6 @@ class Conductor:
         """Bring the runs of a plan to their ends, or to a stop."""
         folders = {each.id: plan.folder(output, each) for each in plan.all_runs if each.id not in without}
         shown = live(self.console, plan) if self.console.is_terminal else plain(plan)
+        execute = in_packs(self.execute, output, Packer(plan.campaign.pack, self.jobs, self.console.print))
         with self.stop.listening(), shown as show:
-            return self.execute(folders, self.stop, show)
+            return execute(folders, self.stop, show)

@@ -89,7 +89,7 @@ def _compile(source: str, plan: Plan, output: Path, told: Told) -> bool:
     left = _left(source, plan, output)
     if not (always or package.exists() or _seconds(model, left) > PAYS):
         return False
-    why = _unfit(source, trust=trust) if package.exists() else _unmade(source, package, told, trust=trust)
+    why = _unfit(source, trust=trust) if package.exists() else unmade(source, package, told, trust=trust)
     if not why:
         return True
     if always:
@@ -107,10 +107,14 @@ def _unfit(source: str, *, trust: bool) -> str:
     return ""
 
 
-def _unmade(source: str, package: Path, told: Told, *, trust: bool) -> str:
-    """Why a model could not be compiled; nothing where it was. In a process of its own, which it may end."""
+def unmade(source: str, package: Path, told: Told, *, trust: bool, batch: bool = False) -> str:
+    """Why a model could not be compiled, for a `batch` or for one configuration; nothing where it was.
+
+    In a process of its own, which it may end.
+    """
     told(f"compiling {package.name.rpartition('-')[0]}, about half a minute, once")
-    command = [sys.executable, "-m", "mdsuite_driver.models.compiled", source, *(["--trust"] if trust else [])]
+    flags = [*(["--trust"] if trust else []), *(["--batch"] if batch else [])]
+    command = [sys.executable, "-m", "mdsuite_driver.models.compiled", source, *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return ""

@@ -158,7 +158,7 @@ class Run:
     @property
     def id(self) -> str:
         """Hash of everything that decides the trajectory; its length is left out, so that a run can be extended."""
-        facts = {key: value for key, value in _facts(self).items() if key not in _NOT_IDENTITY}
+        facts = {key: value for key, value in facts_of(self).items() if key not in _NOT_IDENTITY}
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         for array in _arrays(self.start).values():
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -179,7 +179,8 @@ _NOT_IDENTITY = ("model", "model_name", "trust", "n_steps", "threads", "replica"
 _ARRAYS = ("numbers", "masses", "positions", "velocities", "cell", "pbc")
 
 
-def _facts(run: Run) -> dict[str, Any]:
+def facts_of(run: Run) -> dict[str, Any]:
+    """Everything of a run but the arrays of its start, as JSON has it."""
     facts = {f.name: getattr(run, f.name) for f in dataclasses.fields(run) if f.name != "start"}
     native = None if run.native is None else dataclasses.asdict(run.native)
     return {**facts, "native": native, "coupling": dataclasses.asdict(run.coupling)}
@@ -212,7 +213,7 @@ def write_run(run: Run, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with whole(folder / "start.npz") as temporary, temporary.open("wb") as file:
         np.savez(file, **_arrays(run.start))  # type: ignore[arg-type]  # its stub forbids any keyword
-    write_json(folder / "run.json", {"id": run.id, **_facts(run)})
+    write_json(folder / "run.json", {"id": run.id, **facts_of(run)})
 
 
 def read_run(folder: Path) -> Run:

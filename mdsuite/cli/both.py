@@ -57,5 +57,5 @@ def trajectories(campaign: Campaign, folder: Path, jobs: int, stop: Stop, comman
 
     with coordinating(folder, command) as unseen, on_this_machine(jobs) as execute:
         warn(unseen)
-        conductor = Conductor(Console(), read_profile(campaign.criteria), execute, stop)
+        conductor = Conductor(Console(), read_profile(campaign.criteria), execute, stop, jobs)
         return dynamics(campaign, folder, conductor.assessed)

@@ -26,6 +26,7 @@ from mdsuite.cli.flags import (
 )
 from mdsuite.cli.options import DEADLINE, FIRST_BUNDLED, FORMAT, MODEL, PATH, engines, jobs, n_cpus, output, structures
 from mdsuite.coordination import coordinating
+from mdsuite.errors import InputError
 from mdsuite.execution.stop import Stop
 from mdsuite.waits import waiting
 
@@ -88,13 +89,17 @@ def _run(
     require_lammps(campaign.engine, campaign.lammps_library)
     from mdsuite.conduct import Conductor  # noqa: PLC0415  what follows takes torch with it
     from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
+    from mdsuite.packing import NEVER  # noqa: PLC0415
     from mdsuite.progress import print_agreements, print_summary  # noqa: PLC0415
     from mdsuite.report.write import AGREE, RUN, write_report  # noqa: PLC0415
 
-    executing = _executor(executor, output, jobs or n_cpus() // campaign.threads or 1)
+    if executor and campaign.pack != NEVER:
+        raise InputError("packs are integrated on this machine; leave --pack or --executor out")
+    at_once = jobs or n_cpus() // campaign.threads or 1
+    executing = _executor(executor, output, at_once)
     with coordinating(output, f"mdsuite {'agree' if agreement else 'run'}") as unseen, executing as execute:
         warn(unseen)
-        assessment = Conductor(console, profile, execute, stop, agreement).assessed(campaign, output)
+        assessment = Conductor(console, profile, execute, stop, at_once, agreement).assessed(campaign, output)
         if assessment is None:
             return STOPPED
         with waiting(console, "writing"):
@@ -221,9 +226,13 @@ def run_one(folder: Path, deadline: float | None) -> None:
     from mdsuite.engines.recording import removed_steps  # noqa: PLC0415
     from mdsuite.execution.supervise import Status, supervise  # noqa: PLC0415
     from mdsuite.execution.worker import stop_with_worker  # noqa: PLC0415
+    from mdsuite.packs import NAME  # noqa: PLC0415
 
     if not (folder / "run.json").is_file():
         click.echo(f"mdsuite: wanted the folder of a run, but {folder} has no run.json", err=True)
+        sys.exit(BAD_INPUT)
+    if (folder / NAME).is_file():
+        click.echo(f"mdsuite: {folder} is one of a pack or a pack, which mdsuite run brings to its end", err=True)
         sys.exit(BAD_INPUT)
     stop_with_worker()
     with stoppable(deadline, scheduled=True) as stop, stop.listening():

@@ -56,6 +56,9 @@ CAMPAIGN = (
         type=click.Choice(["auto", "always", "never"]),
         help="Evaluate models compiled, where it pays.  [default: auto]",
     ),
+    click.option(
+        "--pack", metavar="auto|never|N", help="Integrate replicas side by side, N or as is fastest.  [default: never]"
+    ),
     click.option("--check/--no-check", default=None, help="Static checks of each model first.  [default: check]"),
     click.option(
         "--follow-up/--no-follow-up",

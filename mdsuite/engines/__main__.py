@@ -20,6 +20,7 @@ from mdsuite.engines.engine import Engine, StepError
 from mdsuite.engines.failure import failure_of
 from mdsuite.engines.forces import DriverForces, LocalForces, NoForces, Supervisor
 from mdsuite.engines.kinds import DRIVER, LOCAL, EngineKind, engine_kind
+from mdsuite.engines.recorder import OfRun, Recorder, clear_tails
 from mdsuite.engines.recording import (
     begin_anew,
     last_conserved,
@@ -27,11 +28,10 @@ from mdsuite.engines.recording import (
     n_segments,
     restart_of,
     segment_path,
-    tail_path,
-    write_segment,
 )
 from mdsuite.engines.witness import Witness
-from mdsuite.files import beside, move_whole, on_disk, write_json
+from mdsuite.files import beside, move_whole, on_disk
+from mdsuite.packs import members_of
 from mdsuite.runs import Run, read_run
 from mdsuite_driver.parent import die_with_supervisor
 
@@ -79,36 +79,51 @@ def integrate(run: Run, folder: Path, supervisor: Supervisor) -> bool:
     with on_disk():
         begin_anew(folder)
         (folder / RESTARTS).mkdir(exist_ok=True)
-        for left in (*folder.glob("tail-*.h5md"), *folder.rglob(".*.tmp")):
-            left.unlink(missing_ok=True)
+        clear_tails(folder)
     index, step = n_segments(folder), last_step(folder) or 0
     kind = engine_kind(run.engine)
-    forces = _forces(kind, run, supervisor)
-    witness = Witness(forces, run)
-    engine = kind.open(run, witness, folder / f"log.{kind.name}")
+    opened = _open_pack if members_of(folder) else _open
+    forces, engine, recorder = opened(run, folder, kind, supervisor)
     with on_disk():
-        write_json(folder / "engine.json", {"engine": kind.title, "build": engine.build})
+        recorder.write_about({"engine": kind.title, "build": engine.build})
     while step < run.n_steps and not supervisor.stop_requested():
-        witness.begin()
+        recorder.begin(step)
         if index == 0:
             engine.begin()
         else:
             engine.resume(state_at(folder, index - 1), last_conserved(folder))
         end = min(step - step % run.chunk_steps + run.chunk_steps, run.n_steps)
-        _advance(run, folder, engine, witness, index, step, end)
+        _advance(folder, engine, recorder, index, step, end)
         index, step = index + 1, end
     forces.close()
     engine.close()
     return step == run.n_steps
 
 
-def _forces(kind: EngineKind, run: Run, supervisor: Supervisor) -> DriverForces | LocalForces | NoForces:
+AnyForces = DriverForces | LocalForces | NoForces
+
+
+def _open(run: Run, folder: Path, kind: EngineKind, supervisor: Supervisor) -> tuple[AnyForces, Engine, Recorder]:
+    forces = _forces(kind, run, supervisor)
+    witness = Witness(forces, run)
+    return forces, kind.open(run, witness, folder / f"log.{kind.name}"), OfRun(run, folder, witness)
+
+
+def _open_pack(run: Run, folder: Path, kind: EngineKind, supervisor: Supervisor) -> tuple[AnyForces, Engine, Recorder]:
+    from mdsuite.engines.packed import OfPack, packed  # noqa: PLC0415  LAMMPS, which other engines do without
+
+    forces = DriverForces(run, supervisor, n_members=len(members_of(folder)))
+    recorder = OfPack(run, folder, forces)
+    return forces, packed(run, recorder.members, folder / f"log.{kind.name}"), recorder
+
+
+def _forces(kind: EngineKind, run: Run, supervisor: Supervisor) -> AnyForces:
     if kind.forces == DRIVER:
         return DriverForces(run, supervisor)
     return LocalForces(run, supervisor) if kind.forces == LOCAL else NoForces(supervisor.advanced)
 
 
-def _advance(run: Run, folder: Path, engine: Engine, witness: Witness, index: int, first: int, last: int) -> None:
+def _advance(folder: Path, engine: Engine, recorder: Recorder, index: int, first: int, last: int) -> None:
     """One chunk: the engine's state first, then its segment, which names it and makes both count.
 
     A second process at work on this run may write states, which nobody reads whose segment has not become the one.
@@ -118,11 +133,11 @@ def _advance(run: Run, folder: Path, engine: Engine, witness: Witness, index: in
     except StepError as error:
         if error.recorded is not None:
             with on_disk():
-                write_segment(tail_path(folder, index), run, error.recorded, witness.sample())
+                recorder.write_tail(index, error.recorded)
         raise
     with on_disk():
         state = keep_state(folder, index, engine)
-        write_segment(segment_path(folder, index), run, segment, witness.sample(), state)
+        recorder.write(index, segment, state)
         for old in (folder / RESTARTS).glob(f"{index - 2:06d}-*"):  # the one before is needed if this segment is lost
             old.unlink(missing_ok=True)
 

@@ -34,7 +34,7 @@ class Witness:
 
     def evaluate(self, step: int, cell: FloatArray, positions: FloatArray) -> Evaluation:
         """Ask, and note what was answered."""
-        evaluation = self._forces.evaluate(step, cell, positions, self._enter)
+        evaluation = self._forces.evaluate(step, cell, positions, self.enter)
         self._answered = Instant(  # copied, for an engine may move its atoms in place
             step=step, positions=np.array(positions), energy=evaluation.energy, forces=np.array(evaluation.forces)
         )
@@ -46,12 +46,12 @@ class Witness:
 
     def sample(self) -> Sample | None:
         """What was kept of the chunk; None where the engine did not ask once for every step."""
-        self._enter()
+        self.enter()
         if self._sampler is None or not self._whole or self._last == self._first:
             return None
         return self._sampler.sample()
 
-    def _enter(self) -> None:
+    def enter(self) -> None:
         """Into the ledger, if it is not there yet."""
         instant, self._answered = self._answered, None
         if instant is None:

@@ -114,12 +114,13 @@ def _finished(run: Run, folder: Path) -> Outcome:
     """What an earlier attempt has noted, if it came to that."""
     status = folder / STATUS
     if not status.exists():
-        _note(Outcome(status=Status.DONE, steps=run.n_steps), folder)
+        note(Outcome(status=Status.DONE, steps=run.n_steps), folder)
     noted = json.loads(status.read_text())
     return Outcome(status=Status.DONE, steps=run.n_steps, events=tuple(noted["events"]))
 
 
-def _note(outcome: Outcome, folder: Path) -> None:
+def note(outcome: Outcome, folder: Path) -> None:
+    """Write status.json."""
     write_json(folder / STATUS, dataclasses.asdict(outcome))
 
 
@@ -145,7 +146,7 @@ def _attempt(
         finally:
             attempt.end()
         if not attempt.overtaken:
-            _note(outcome, folder)
+            note(outcome, folder)
         return outcome
 
 

