@@ -18,7 +18,7 @@ from scipy.signal import lfilter
 from mdsuite_analysis.drift import energy_drift
 from mdsuite_analysis.power import missing_length, plan
 from mdsuite_analysis.replicas import Noise, drift_heterogeneity, energy_diffusion, energy_noise, mean_drift
-from mdsuite_analysis.sequential import Decision, Looks, decide, evenly, replay
+from mdsuite_analysis.sequential import PLANNED, Decision, Looks, decide, replay
 from mdsuite_analysis.series import EnergySeries, Floats
 
 SPACING = 0.025
@@ -164,14 +164,14 @@ def sequential_rates(
     *,
     n_replicas: int = 4,
     looks: Looks | None = None,
-    multiples: Sequence[float] = (1.0, 0.0, 3.0),
+    multiples: Sequence[float] = (1.0, 0.0, 3.0, 10.0, 30.0),
 ) -> dict[str, float]:
     """Shares of campaigns that end within and beyond, and their mean length, for multiples of the limit as drift.
 
     At once the limit whatever is decided is an error: "within" approves a drift that could be just beyond, "beyond"
     refuses one that could be just within. The limit is one that the planned length decides with the usual power.
     """
-    looks = looks or evenly(5)
+    looks = looks or Looks(fractions=PLANNED)
     unit = Noise(diffusion=1.0, fluctuation=0.0)
     length = plan(unit, limit=1.0, n_replicas=n_replicas, confidence=looks.confidences[-1]).length
     limit = deviation_of_slopes(make) / math.sqrt(unit.slope_variance(length))

@@ -15,10 +15,8 @@ from mdsuite.plan import Plan
 from mdsuite.runs import Run, read_run
 from mdsuite_analysis.measurement import Interval
 from mdsuite_analysis.read import read_energies
-from mdsuite_analysis.sequential import Decision, Looks, evenly, look
+from mdsuite_analysis.sequential import PLANNED, Decision, Looks, look
 from mdsuite_analysis.series import EnergySeries
-
-N_LOOKS = 5
 
 Endings = dict[str, Outcome]
 Integrate = Callable[[Plan], Endings]
@@ -58,7 +56,7 @@ def integrate_early(plan: Plan, output: Path, integrate: Integrate, limit: Inter
     lengths = {run.id: run.n_steps for run in single}
     endings: Endings = {}
     going = groups
-    looks = _looks(groups[0][0]) if groups else evenly(1)
+    looks = _looks(groups[0][0]) if groups else Looks(fractions=(1.0,))
     for number, fraction in enumerate(looks.fractions):
         for run in (run for group in going for run in group):
             lengths[run.id] = _steps(run, fraction)
@@ -80,8 +78,8 @@ def _groups(plan: Plan) -> list[list[Run]]:
 
 
 def _looks(run: Run) -> Looks:
-    """At whole chunks, as far apart as they may be."""
-    steps = sorted({_steps(run, k / N_LOOKS) for k in range(1, N_LOOKS + 1)})
+    """At whole chunks."""
+    steps = sorted({_steps(run, fraction) for fraction in PLANNED})
     return Looks(fractions=tuple(step / run.n_steps for step in steps))
 
 

@@ -10,14 +10,13 @@ from math import ceil, inf
 import torch
 
 from mdsuite.evaluation import Told, unmade
-from mdsuite.packs import Member
+from mdsuite.packs import AUTO, NEVER, Member
 from mdsuite.runs import Run
 from mdsuite_driver.models.batch import Batch, batch_of
 from mdsuite_driver.models.compiled import package_of
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import Configuration, ModelError, as_compiled, is_compiled
 
-AUTO, NEVER = "auto", "never"
 COUPLING = 3e-4  # s, of a step beside the model
 PAYS = 0.95  # of the time that the runs would take alone
 TIMED = 4

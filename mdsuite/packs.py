@@ -18,6 +18,9 @@ import numpy as np
 from mdsuite.files import write_json
 from mdsuite.runs import Run, facts_of, read_run, write_run
 
+AUTO, NEVER = "auto", "never"
+"""What a campaign says that leaves the number of members to time, or wants no packs."""
+
 FOLDER = "packs"
 NAME = "pack.json"
 FAILURES = "failures.json"

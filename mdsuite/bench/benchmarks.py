@@ -26,7 +26,15 @@ COUPLING = (
     "i-PI with mdsuite-driver",
     "i-PI with its own driver",
 )
-OF_NETWORKS = ("compiled", "compiled (mdsuite)", "TorchScript", "TorchSim", "float32")
+OF_NETWORKS = (
+    "compiled",
+    "compiled (mdsuite)",
+    "packs (mdsuite)",
+    "TorchScript",
+    "TorchSim",
+    "float32",
+    "a batch",
+)
 """Ends of the names of contenders that need a model's network, as the project's own models have one."""
 
 LEAST = 2
@@ -80,7 +88,23 @@ EVALUATION = OfModel(
 AT_ONCE = OfModel(
     title="cost against runs",
     unit="step of all runs",
-    contenders=("runs at once (mdsuite)", "runs at once, compiled (mdsuite)"),
+    contenders=(
+        "runs at once (mdsuite)",
+        "runs at once, compiled (mdsuite)",
+        "runs in packs (mdsuite)",
+        "runs in packs, compiled (mdsuite)",
+        "TorchSim",
+    ),
+)
+BATCHES = OfModel(
+    title="evaluations of batches",
+    unit="evaluation of all",
+    contenders=(
+        "one after the other",
+        "one after the other, compiled",
+        "as a batch",
+        "as a batch, compiled",
+    ),
 )
 SIZES = replace(EVALUATION, title="cost against atoms", contenders=("model alone", "model alone, compiled"))
 STEP = OfModel(

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from mdsuite.bench.interleaved import Task
+from mdsuite.packs import AUTO, NEVER
 from mdsuite.structures import configuration, maxwell_velocities, read_structure
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import NOTHING, Configuration, Model, as_compiled
@@ -200,7 +201,7 @@ def _of_ours(engine: str) -> Measure:
 def _written_runs(task: Task, engine: str, steps: int, folder: Path) -> dict[str, Path]:
     """Replicas as `mdsuite run` plans them, in folders of their own, by their ids."""
     from mdsuite.campaign import read_campaign  # noqa: PLC0415
-    from mdsuite.plan import make_plan  # noqa: PLC0415
+    from mdsuite.plan import make_plan, run_folder  # noqa: PLC0415
     from mdsuite.runs import write_run  # noqa: PLC0415
 
     _write(task, folder / "start.extxyz")
@@ -214,25 +215,47 @@ def _written_runs(task: Task, engine: str, steps: int, folder: Path) -> dict[str
     }
     runs = make_plan(read_campaign(None, {**names, **told}, dynamics=dynamics)).runs
     for run in runs:
-        write_run(run, folder / run.id)
-    return {run.id: folder / run.id for run in runs}
+        write_run(run, run_folder(folder, run.id))
+    return {run.id: run_folder(folder, run.id) for run in runs}
 
 
-def runs_at_once(task: Task) -> float:
-    """Runs as `mdsuite run` carries them out, as many at a time as there are CPUs: many steps of all less few."""
-    few = task.steps // FEW
-    return (_all_runs(task, task.steps) - _all_runs(task, few)) / (task.steps - few)
+def _at_once(pack: str) -> Measure:
+    def measure(task: Task) -> float:
+        """Runs as `mdsuite run` carries them out, as many at a time as there are CPUs: many steps of all less few."""
+        few = task.steps // FEW
+        size = _pack_size(task, pack)
+        return (_all_runs(task, task.steps, size) - _all_runs(task, few, size)) / (task.steps - few)
+
+    return measure
 
 
-def _all_runs(task: Task, steps: int) -> float:
-    from mdsuite.execution.local import run_all  # noqa: PLC0415
+def _pack_size(task: Task, pack: str) -> int:
+    """As `mdsuite run` decides it."""
+    from mdsuite.packing import Packer  # noqa: PLC0415
+    from mdsuite.packs import Member  # noqa: PLC0415
+    from mdsuite.runs import read_run  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="mdsuite-bench-") as made:
+        folders = _written_runs(task, "lammps", FEW, Path(made)).values()
+        members = [Member(run=read_run(folder), folder=folder) for folder in folders]
+        return Packer(pack, _jobs(), lambda _line: None)(members)
+
+
+def _jobs() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _all_runs(task: Task, steps: int, pack_size: int) -> float:
+    from mdsuite.execution.local import on_this_machine  # noqa: PLC0415
+    from mdsuite.execution.packs import in_packs  # noqa: PLC0415
     from mdsuite.execution.stop import Stop  # noqa: PLC0415
     from mdsuite.execution.supervise import Status  # noqa: PLC0415
 
-    with tempfile.TemporaryDirectory(prefix="mdsuite-bench-") as made:
+    with tempfile.TemporaryDirectory(prefix="mdsuite-bench-") as made, on_this_machine(_jobs()) as execute:
         folders = _written_runs(task, "lammps", steps, Path(made))
+        executed = in_packs(execute, Path(made), lambda _alike: pack_size)
         begun = time.perf_counter()
-        endings = run_all(folders, len(os.sched_getaffinity(0)), Stop(), lambda _run, _advance: None)
+        endings = executed(folders, Stop(), lambda _run, _advance: None)
         seconds = time.perf_counter() - begun
     if failed := [each.reason for each in endings.values() if each.status is not Status.DONE]:
         raise RuntimeError(failed[0])
@@ -323,6 +346,19 @@ def evaluations(task: Task) -> float:
     return _evaluations(task, served_model(task))
 
 
+def one_after_the_other(task: Task) -> float:
+    """As many evaluations as there are configurations."""
+    return task.n_runs * evaluations(task)
+
+
+def as_a_batch(task: Task) -> float:
+    """All configurations at once."""
+    from mdsuite_driver.models.batch import batch_of  # noqa: PLC0415
+
+    batch = batch_of(served_model(task))
+    return _evaluated(task, lambda asked: batch.evaluate([asked] * task.n_runs))
+
+
 def evaluations_in_single_precision(task: Task) -> float:
     """The same of its network in float32, which mdsuite itself does not integrate with."""
     from mdsuite.exporting.export import in_process  # noqa: PLC0415  torch, as there
@@ -333,13 +369,17 @@ def evaluations_in_single_precision(task: Task) -> float:
 
 
 def _evaluations(task: Task, model: Model) -> float:
+    return _evaluated(task, model.evaluate)
+
+
+def _evaluated(task: Task, evaluate: Callable[[Configuration], object]) -> float:
     """Frame after frame, each moved a little."""
     about = configuration(atoms_of(task))
     random, positions = np.random.default_rng(0), about.positions.copy()
 
     def asked() -> None:
         positions[:] += random.normal(scale=1e-3, size=positions.shape)
-        model.evaluate(Configuration(numbers=about.numbers, positions=positions, cell=about.cell, pbc=about.pbc))
+        evaluate(Configuration(numbers=about.numbers, positions=positions, cell=about.cell, pbc=about.pbc))
 
     _repeated(asked, WARM)
     begun = time.perf_counter()
@@ -371,7 +411,7 @@ def scripted_evaluations(task: Task) -> float:
 
 
 def torchsim(task: Task) -> float:
-    """TorchSim's velocity Verlet with the model as it is."""
+    """TorchSim's velocity Verlet with the model as it is, of all runs as one state."""
     try:
         from mdsuite.bench.torchsim import seconds_a_step  # noqa: PLC0415
     except ImportError as error:
@@ -381,6 +421,7 @@ def torchsim(task: Task) -> float:
         _network_of(model),
         model.card.cutoff or 0.0,
         atoms_of(task),
+        n_systems=task.n_runs,
         warm=WARM,
         steps=task.steps,
         timestep=TIMESTEP * 1e-3,
@@ -406,13 +447,19 @@ CONTENDERS: Mapping[str, Measure] = MappingProxyType(
         "ASE SocketIOCalculator": ase_socket,
         "i-PI with its own driver": _of_ipi(_stock),
         "i-PI with mdsuite-driver": _of_ipi(_ours),
-        "runs at once (mdsuite)": runs_at_once,
-        "runs at once, compiled (mdsuite)": _compiled(runs_at_once),
+        "runs at once (mdsuite)": _at_once(NEVER),
+        "runs at once, compiled (mdsuite)": _compiled(_at_once(NEVER)),
+        "runs in packs (mdsuite)": _at_once(AUTO),
+        "runs in packs, compiled (mdsuite)": _compiled(_at_once(AUTO)),
         "TorchSim": torchsim,
         "model alone": evaluations,
         "model alone, TorchScript": scripted_evaluations,
         "model alone, float32": evaluations_in_single_precision,
         "model alone, compiled": _compiled(evaluations),
+        "one after the other": one_after_the_other,
+        "one after the other, compiled": _compiled(one_after_the_other),
+        "as a batch": as_a_batch,
+        "as a batch, compiled": _compiled(as_a_batch),
     }
 )
 

@@ -62,8 +62,8 @@ def measurements(found: Benchmark) -> Iterator[Measurement]:
 
 
 def size_of(task: Task) -> str:
-    """Atoms, and runs where there are several."""
-    return f"{task.n_atoms} atoms" + (f", {task.n_runs} runs" if task.n_runs > 1 else "")
+    """Atoms, and how many runs or configurations where there are several."""
+    return f"{task.n_atoms} atoms" + (f", {task.n_runs} at once" if task.n_runs > 1 else "")
 
 
 def rows(group: tuple[Timed, ...]) -> list[tuple[str, str, str, str]]:

@@ -53,7 +53,9 @@ def _submit(file: Path | None, output: Path, flags: dict[str, Any], again: Seque
     if scheduler != "slurm" and not told["dry_run"]:
         raise InputError("mdsuite writes scripts for PBS and does not submit them; ask for them by --dry-run")
     campaign = campaign_of(file, flags)
-    if campaign.pack != "never":
+    from mdsuite.packs import NEVER  # noqa: PLC0415
+
+    if campaign.pack != NEVER:
         raise InputError("shards integrate their runs one by one; leave --pack out, or integrate packs by mdsuite run")
     if campaign.preparation.asked or campaign.early:
         raise InputError(

@@ -55,15 +55,23 @@ def bench_coupling(atoms: tuple[int, ...], steps: int, rounds: int, output: Path
 
 @bench.command("model")
 @of_bench
-def bench_model(model: str, structures: tuple[str, ...], output: Path, **flags: Any) -> None:
-    """Measure an evaluation of MODEL, as it is and compiled.
+@click.option("--batch", "numbers", type=click.IntRange(1), multiple=True, help="Of so many configurations, each.")
+def bench_model(model: str, structures: tuple[str, ...], output: Path, numbers: tuple[int, ...], **flags: Any) -> None:
+    """Measure an evaluation of MODEL, as it is and compiled, or of several configurations at once.
 
     \b
     mdsuite bench model painn-tiny --structure ethanol --structure aspirin
+    mdsuite bench model painn-tiny --structure ethanol --batch 1 --batch 8
 
     Exit codes: 0 measured, 2 bad input, 3 something was not run.
     """  # noqa: D301  \b is click's
-    finish(lambda: _bench(output, lambda of, told: of.of_model(of.EVALUATION, model, structures, told=told, **flags)))
+
+    def measure(of: Any, told: Callable[[str], None]) -> Any:
+        if numbers:
+            return of.of_model(of.BATCHES, model, structures, told=told, numbers=numbers, **flags)
+        return of.of_model(of.EVALUATION, model, structures, told=told, **flags)
+
+    finish(lambda: _bench(output, measure))
 
 
 @bench.command("md")

@@ -89,7 +89,7 @@ def _run(
     require_lammps(campaign.engine, campaign.lammps_library)
     from mdsuite.conduct import Conductor  # noqa: PLC0415  what follows takes torch with it
     from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
-    from mdsuite.packing import NEVER  # noqa: PLC0415
+    from mdsuite.packs import NEVER  # noqa: PLC0415
     from mdsuite.progress import print_agreements, print_summary  # noqa: PLC0415
     from mdsuite.report.write import AGREE, RUN, write_report  # noqa: PLC0415
 

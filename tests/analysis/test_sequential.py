@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdsuite_analysis.measurement import Measurement
-from mdsuite_analysis.sequential import Decision, Looks, decide, evenly, look, replay, until
+from mdsuite_analysis.sequential import PLANNED, Decision, Looks, decide, look, replay, until
 
 spec = importlib.util.spec_from_file_location(
     "decision_rates", Path(__file__).parents[2] / "benchmarks" / "decision_rates.py"
@@ -18,6 +18,7 @@ rates = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(rates)
 
 LIMIT = (-1.0, 1.0)
+LOOKS = Looks(fractions=PLANNED)
 
 
 def replicas(drift=0.0, *, noise=rates.white, seed=0):
@@ -28,9 +29,13 @@ def drift(value, low, high):
     return Measurement(name="mean_drift", value=value, unit="meV/atom/ps", ci=(low, high))
 
 
+def evenly(n_looks, confidence=0.95):
+    return Looks(fractions=tuple((k + 1) / n_looks for k in range(n_looks)), confidence=confidence)
+
+
 @given(n_looks=st.integers(1, 50), confidence=st.floats(0.5, 0.999))
 def test_the_looks_share_one_error_probability(n_looks, confidence):
-    spent = [1.0 - each for each in evenly(n_looks, confidence=confidence).confidences]
+    spent = [1.0 - each for each in evenly(n_looks, confidence).confidences]
     assert sum(spent) == pytest.approx(1.0 - confidence)
 
 
@@ -38,14 +43,8 @@ def test_one_look_is_the_plain_interval():
     assert evenly(1).confidences == pytest.approx((0.95,))
 
 
-def test_little_is_spent_early():
-    confidences = evenly(5).confidences
-    assert confidences[0] > 0.9999 and list(confidences) == sorted(confidences, reverse=True)
-
-
-def test_the_first_half_spends_what_the_spending_function_says():
-    spent = 1.0 - Looks(fractions=(0.5, 1.0)).confidences[0]
-    assert spent == pytest.approx(0.00557, abs=1e-5)
+def test_half_is_kept_for_the_planned_length():
+    assert LOOKS.confidences == pytest.approx((0.99375,) * 4 + (0.975,))
 
 
 @pytest.mark.parametrize("fractions", [(), (0.5,), (0.5, 0.5, 1.0), (0.0, 1.0), (0.5, 1.0, 1.5), (float("nan"), 1.0)])
@@ -77,29 +76,29 @@ def test_a_nan_decides_nothing(measurement):
 
 
 def test_a_gross_drift_is_refused_early():
-    end = replay(replicas(5.0), looks=evenly(5), limit=LIMIT)
+    end = replay(replicas(5.0), looks=LOOKS, limit=LIMIT)
     assert end.decision is Decision.BEYOND and end.fraction < 1.0
 
 
 def test_a_run_far_within_is_approved_early():
-    end = replay(replicas(0.0), looks=evenly(5), limit=LIMIT)
+    end = replay(replicas(0.0), looks=LOOKS, limit=LIMIT)
     assert end.decision is Decision.WITHIN and end.fraction < 1.0
 
 
 def test_a_noisy_run_stays_undecided_to_the_end():
-    end = replay(replicas(0.0, noise=rates.walk), looks=evenly(5), limit=(-0.1, 0.1))
+    end = replay(replicas(0.0, noise=rates.walk), looks=LOOKS, limit=(-0.1, 0.1))
     assert (end.decision, end.fraction) == (Decision.UNDECIDED, 1.0)
 
 
 def test_a_replica_that_fails_is_never_approved():
     series = replicas(0.0)
     series[2].total_energy[5] = np.nan
-    assert replay(series, looks=evenly(5), limit=LIMIT).decision is Decision.UNDECIDED
+    assert replay(series, looks=LOOKS, limit=LIMIT).decision is Decision.UNDECIDED
 
 
 def test_a_look_sees_the_runs_at_its_own_confidence():
-    seen = look(replicas(0.0), 2, looks=evenly(5), limit=LIMIT)
-    assert seen.measurement.confidence == evenly(5).confidences[2]
+    seen = look(replicas(0.0), 2, looks=LOOKS, limit=LIMIT)
+    assert seen.measurement.confidence == LOOKS.confidences[2]
 
 
 def test_the_first_part_of_a_run_keeps_its_start():
@@ -123,6 +122,7 @@ def test_looks_at_plain_confidence_do_not_keep_them():
     assert found["1 × within"] + found["1 × beyond"] > 0.1
 
 
-def test_a_drift_of_thrice_the_limit_is_found_before_the_end():
-    found = rates.sequential_rates(rates.white, 20, multiples=(3.0,))
-    assert found["3 × beyond"] >= 0.9 and found["3 × length"] < 0.8
+@pytest.mark.parametrize(("multiple", "length"), [(3.0, 0.95), (10.0, 0.5), (30.0, 0.25)])
+def test_the_larger_a_drift_the_sooner_it_is_found(multiple, length):
+    found = rates.sequential_rates(rates.white, 20, multiples=(multiple,))
+    assert found[f"{multiple:g} × beyond"] >= 0.9 and found[f"{multiple:g} × length"] < length

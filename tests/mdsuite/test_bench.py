@@ -85,7 +85,7 @@ def test_the_exponent_against_runs_is_found(monkeypatch: pytest.MonkeyPatch, tmp
     assert done.exit_code == 0, done.output
     measured = json.loads((tmp_path / "results.json").read_text())["measurements"]
     assert [each["value"] for each in measured if each["name"] == "cost_exponent"] == [pytest.approx(1.0)] * 2
-    assert "8 runs" in done.output
+    assert "8 at once" in done.output
     assert "runs^1" in done.output
 
 
