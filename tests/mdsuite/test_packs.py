@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import pytest
 from campaigns import command, results
 from factories import run as run_of
 from factories import start
-from processes import contents
+from processes import contents, process_of, when_recorded
 
 from mdsuite import packing
 from mdsuite.engines.recording import n_segments, segment_path
@@ -153,6 +156,26 @@ def test_a_pack_that_was_killed_between_its_members_goes_on_to_the_same_bytes(pa
     longer = Campaign(tmp_path, replicas())
     longer.ended(3)
     assert longer.segments == packed.segments
+
+
+@pytest.mark.parametrize("module", ["mdsuite_driver.cli", "mdsuite.engines"])
+def test_a_pack_whose_processes_are_killed_comes_to_the_same_bytes(module: str, tmp_path: Path):
+    """A driver is replaced, and an engine's run is taken up by the next command."""
+    runs = replicas(2, n_steps=160)
+    whole, struck = Campaign(tmp_path / "whole", runs), Campaign(tmp_path / "struck", runs)
+    whole.ended(2)
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(struck.ended, 2)
+        when_recorded(struck.folders[runs[0].id], 3)
+        struck_pid = process_of(os.getpid(), module)
+        assert struck_pid is not None
+        os.kill(struck_pid, signal.SIGKILL)
+        first = future.result(60.0)
+    replaced = module == "mdsuite_driver.cli"
+    assert {each.status for each in first.values()} == {Status.DONE if replaced else Status.FAILED}
+    assert {len(each.events) for each in first.values()} == {int(replaced)}
+    assert {each.status for each in struck.ended(2).values()} == {Status.DONE}
+    assert struck.segments == whole.segments
 
 
 def test_a_stop_is_one_of_all_members(tmp_path: Path):
