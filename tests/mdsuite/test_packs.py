@@ -128,6 +128,24 @@ def test_members_are_the_runs_alone_but_for_rounding(packed: Campaign, alone: Ca
             assert values == pytest.approx(theirs[name], abs=1e-9, rel=1e-9), name
 
 
+def test_members_in_a_sheared_and_turned_cell_are_the_runs_alone(tmp_path: Path):
+    atoms = read_structure("silicon")
+    atoms.set_cell(atoms.cell[:] @ (np.eye(3) + np.array([[0, 0.02, 0], [0, 0, 0.03], [0, 0, 0]])), scale_atoms=True)
+    atoms.rotate(37, (1, 2, 3), rotate_cell=True)
+    about = {"model": "si-ace", "model_name": "si-ace", "structure": "silicon", "timestep": 0.001, "n_steps": 20}
+    runs = [
+        run_of(atoms, **about, start=start(atoms, temperature=900.0, seed=k), velocity_seed=k, replica=k)
+        for k in range(2)
+    ]
+    ours, theirs = Campaign(tmp_path / "packed", runs), Campaign(tmp_path / "alone", runs)
+    ours.ended(2)
+    theirs.ended(1)
+    for run_id in ours.ids:
+        assert pack_of(ours.folders[run_id]) is not None
+        for name, values in ours.recorded(run_id).items():
+            assert values == pytest.approx(theirs.recorded(run_id)[name], abs=1e-8, rel=1e-8), name
+
+
 def test_what_members_keep_for_the_ledger_is_what_they_keep_alone(packed: Campaign, alone: Campaign):
     for run_id in packed.ids:
         with (
