@@ -14,7 +14,7 @@ from mdsuite.engines.kinds import DRIVER, EngineKind
 from mdsuite.engines.lammps import Lammps, Served, served
 from mdsuite.runs import Run
 from mdsuite_driver.models.load import load
-from mdsuite_driver.models.neighbours import pairs_within
+from mdsuite_driver.models.neighbours import between, pairs_within
 from mdsuite_driver.models.pairwise import differentiated
 from mdsuite_driver.models.protocol import Configuration, Evaluation
 
@@ -61,7 +61,9 @@ class Stale:
             start = self._run.start
             first = Configuration(numbers=start.numbers, positions=wrapped, cell=cell, pbc=start.pbc)
             self._pairs = pairs_within(first, self._potential.range)
-        return differentiated(wrapped, self._pairs, self._potential.energy)
+        i, j, translations = self._pairs
+        vectors = between(wrapped, i, j, translations)
+        return differentiated(len(wrapped), (i, j, vectors), self._potential.energy)
 
     def advanced(self, step: int) -> None:
         self._forces.advanced(step)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from mdsuite_driver.models.neighbours import pairs_within
+from mdsuite_driver.models.neighbours import Neighbours
 from mdsuite_driver.models.pairwise import differentiated
 from mdsuite_driver.models.protocol import Configuration, Evaluation, ModelCard, ModelError, require_known
 
@@ -111,6 +111,7 @@ class ClassicalModel:
     def __init__(self, potential: PairVectorEnergy, card: ModelCard) -> None:
         self._potential = potential
         self._card = card
+        self._neighbours = Neighbours(potential.range)
 
     @property
     def card(self) -> ModelCard:
@@ -120,8 +121,8 @@ class ClassicalModel:
     def evaluate(self, configuration: Configuration) -> Evaluation:
         """Energy, forces and virial; raises ModelError for elements that the potential was not made for."""
         require_known(configuration, self._potential.species, self._card.name)
-        pairs = pairs_within(configuration, self._potential.range)
-        return differentiated(configuration.positions, pairs, self._potential.energy)
+        pairs = self._neighbours.vectors_within(configuration)
+        return differentiated(len(configuration.numbers), pairs, self._potential.energy)
 
 
 KINDS: dict[str, tuple[str, type[LennardJones] | type[StillingerWeber]]] = {

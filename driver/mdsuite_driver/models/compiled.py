@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mdsuite_driver.models.batch import Batch, batch_of
-from mdsuite_driver.models.neighbours import collected, vectors_within
+from mdsuite_driver.models.neighbours import Neighbours, collected
 from mdsuite_driver.models.protocol import (
     DOUBLE,
     Configuration,
@@ -56,6 +56,7 @@ class CompiledModel:
     def __init__(self, model: Model, graph: Graph) -> None:
         self._model = model
         self._graph = graph
+        self._neighbours = Neighbours(model.card.cutoff or 0.0)
 
     @property
     def card(self) -> ModelCard:
@@ -72,7 +73,7 @@ class CompiledModel:
         if any(configuration.pbc) and not card.periodic:
             return self._model.evaluate(configuration)  # which says why not
         require_known(configuration, card.species or (), card.name)
-        i, j, vectors = vectors_within(configuration, card.cutoff or 0.0)
+        i, j, vectors = self._neighbours.vectors_within(configuration)
         if min(len(configuration.numbers), len(i)) < 2:  # fewer than the graph is open for
             return self._model.evaluate(configuration)
         energy, gradient = self._graph(configuration.numbers, i, j, vectors)

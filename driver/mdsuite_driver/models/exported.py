@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mdsuite_driver.models.batch import AtomGraph
-from mdsuite_driver.models.neighbours import collected, vectors_within
+from mdsuite_driver.models.neighbours import Neighbours, collected
 from mdsuite_driver.models.protocol import (
     Configuration,
     Evaluation,
@@ -45,6 +45,7 @@ class GraphModel:
     def __init__(self, graph: Graph, card: ModelCard) -> None:
         self._graph = graph
         self._card = card
+        self._neighbours = Neighbours(card.cutoff or 0.0)
 
     @property
     def card(self) -> ModelCard:
@@ -53,7 +54,8 @@ class GraphModel:
 
     def evaluate(self, configuration: Configuration) -> Evaluation:
         """Energy, forces and virial; raises ModelError for elements that the model was not made for."""
-        i, j, vectors = _pairs(configuration, self._card)
+        _require_fit(configuration, self._card)
+        i, j, vectors = self._neighbours.vectors_within(configuration)
         energy, gradient = self._graph(configuration.numbers, i, j, vectors)
         return collected(energy, len(configuration.numbers), i, j, vectors, gradient)
 
@@ -64,6 +66,7 @@ class EnergyModel:
     def __init__(self, graph: EnergyGraph, card: ModelCard) -> None:
         self._graph = graph
         self._card = card
+        self._neighbours = Neighbours(card.cutoff or 0.0)
 
     @property
     def card(self) -> ModelCard:
@@ -72,18 +75,19 @@ class EnergyModel:
 
     def energy(self, configuration: Configuration) -> float:
         """eV; raises ModelError for elements that the model was not made for."""
-        return self._graph(configuration.numbers, *_pairs(configuration, self._card))
+        _require_fit(configuration, self._card)
+        return self._graph(configuration.numbers, *self._neighbours.vectors_within(configuration))
 
     def evaluate(self, configuration: Configuration) -> Evaluation:
         """Raises ModelError: there are no forces."""
         raise ModelError(f"{self._card.name} gives energies and no forces; serve the model as .pt2 or TorchScript")
 
 
-def _pairs(configuration: Configuration, card: ModelCard) -> tuple[IntArray, IntArray, FloatArray]:
+def _require_fit(configuration: Configuration, card: ModelCard) -> None:
+    """Raise ModelError for elements and boundaries that a model was not made for."""
     require_known(configuration, card.species or (), card.name)
     if any(configuration.pbc) and not card.periodic:
         raise ModelError(f"{card.name} has no periodic boundaries; give a structure with pbc='F F F'")
-    return vectors_within(configuration, card.cutoff or 0.0)
 
 
 def load_torchscript(name: str, path: Path) -> GraphModel:

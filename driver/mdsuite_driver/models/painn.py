@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mdsuite_driver.models.batch import Batch, side_by_side
-from mdsuite_driver.models.neighbours import pairs_within
+from mdsuite_driver.models.neighbours import Neighbours
 from mdsuite_driver.models.pairwise import differentiated
 from mdsuite_driver.models.protocol import Configuration, Evaluation, ModelCard, ModelError, require_known
 
@@ -141,6 +141,7 @@ class PaiNNModel:
     def __init__(self, network: PaiNN, card: ModelCard) -> None:
         self._network = network.double().eval().requires_grad_(False)
         self._card = card
+        self._neighbours = Neighbours(network.config.cutoff)
 
     @property
     def card(self) -> ModelCard:
@@ -163,9 +164,9 @@ class PaiNNModel:
         """
         require_known(configuration, self._network.config.species, self._card.name)
         numbers = torch.as_tensor(configuration.numbers)
-        pairs = pairs_within(configuration, self._network.config.cutoff)
+        pairs = self._neighbours.vectors_within(configuration)
         evaluation = differentiated(
-            configuration.positions, pairs, lambda i, j, vectors: self._network(numbers, i, j, vectors).sum()
+            len(numbers), pairs, lambda i, j, vectors: self._network(numbers, i, j, vectors).sum()
         )
         reference = float(self._network.reference_energies(numbers).sum())
         return dataclasses.replace(evaluation, energy=evaluation.energy + reference)

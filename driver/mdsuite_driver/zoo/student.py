@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mdsuite_driver.bundled import bundled_models
+from mdsuite_driver.models.neighbours import between
 from mdsuite_driver.models.painn import PaiNN, build_painn
 from mdsuite_driver.models.pairwise import differentiated
 from mdsuite_driver.models.protocol import Configuration, Evaluation, require_known
@@ -40,7 +41,9 @@ class Student:
             total: Tensor = self._network(numbers, i, j, vectors.to(self._dtype)).double().sum()
             return total
 
-        evaluation = differentiated(configuration.positions, pairs, energy)
+        i, j, translations = pairs
+        vectors = between(configuration.positions, i, j, translations)
+        evaluation = differentiated(len(numbers), (i, j, vectors), energy)
         reference = float(self._reference[self._network.index[numbers]].sum())
         return dataclasses.replace(evaluation, energy=evaluation.energy + reference)
 

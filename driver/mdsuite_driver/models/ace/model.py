@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mdsuite_driver.models.ace.basis import Basis
 from mdsuite_driver.models.ace.specification import Specification
 from mdsuite_driver.models.batch import Batch, side_by_side
-from mdsuite_driver.models.neighbours import pairs_within
+from mdsuite_driver.models.neighbours import Neighbours
 from mdsuite_driver.models.pairwise import differentiated
 from mdsuite_driver.models.protocol import Configuration, Evaluation, ModelCard, ModelError, require_known
 
@@ -70,6 +70,7 @@ class ACEModel:
     def __init__(self, network: ACE, card: ModelCard) -> None:
         self._network = network.double().eval().requires_grad_(requires_grad=False)
         self._card = card
+        self._neighbours = Neighbours(network.basis.specification.cutoff)
 
     @property
     def card(self) -> ModelCard:
@@ -87,12 +88,11 @@ class ACEModel:
 
     def evaluate(self, configuration: Configuration) -> Evaluation:
         """Energy, forces and virial; raises ModelError for elements that the model was not made for."""
-        specification = self._network.basis.specification
-        require_known(configuration, specification.species, self._card.name)
+        require_known(configuration, self._network.basis.specification.species, self._card.name)
         numbers = torch.as_tensor(configuration.numbers)
-        pairs = pairs_within(configuration, specification.cutoff)
+        pairs = self._neighbours.vectors_within(configuration)
         evaluation = differentiated(
-            configuration.positions, pairs, lambda i, j, vectors: self._network(numbers, i, j, vectors).sum()
+            len(numbers), pairs, lambda i, j, vectors: self._network(numbers, i, j, vectors).sum()
         )
         references = float(self._network.reference_energies(numbers).sum())
         return dataclasses.replace(evaluation, energy=evaluation.energy + references)
