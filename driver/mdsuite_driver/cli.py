@@ -10,6 +10,7 @@ import click
 
 from mdsuite_driver.client import serve
 from mdsuite_driver.dialect import Species
+from mdsuite_driver.heap import keep_freed_memory
 from mdsuite_driver.models.protocol import Model, ModelError
 from mdsuite_driver.orders import serve_in_turn
 from mdsuite_driver.parent import die_with_supervisor
@@ -86,6 +87,7 @@ def _address(unix: str | None, host: str | None, port: int | None) -> str | tupl
 def _model(source: str, *, threads: int, double: bool, trust: bool) -> Model:
     from mdsuite_driver.models.load import in_double, load  # noqa: PLC0415  slow, --help should not be
 
+    keep_freed_memory()
     try:
         model = load(source, trust=trust)
         model = in_double(model) if double else model

@@ -29,6 +29,7 @@ import numpy as np
 from mdsuite.bench.interleaved import Task
 from mdsuite.packs import AUTO, NEVER
 from mdsuite.structures import configuration, maxwell_velocities, read_structure
+from mdsuite_driver.heap import keep_freed_memory
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import NOTHING, Configuration, Model, as_compiled
 
@@ -55,11 +56,12 @@ def atoms_of(task: Task) -> Any:  # ase is untyped
 
 
 def served_model(task: Task) -> Model:
-    """The model, on its threads."""
+    """The model, on its threads and with the memory of a driver."""
     if not task.model.startswith(f"{NOTHING}:"):
         import torch  # noqa: PLC0415
 
         torch.set_num_threads(task.threads)
+        keep_freed_memory()
     return load(task.model, trust=task.trust)
 
 
