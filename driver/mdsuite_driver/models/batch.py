@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from mdsuite_driver.models.neighbours import collected, vectors_within
+from mdsuite_driver.models.neighbours import Neighbours, collected
 from mdsuite_driver.models.protocol import (
     Configuration,
     Evaluation,
@@ -45,16 +45,18 @@ class Batch:
     def __init__(self, graph: AtomGraph, card: ModelCard) -> None:
         self._graph = graph
         self._card = card
+        self._neighbours: list[Neighbours] = []  # of each place in a batch
 
     def evaluate(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
         """Energy, forces and virial of each; raises ModelError for elements or boundaries that the model is not for."""
         card = self._card
-        pairs = []
         for each in configurations:
             require_known(each, card.species or (), card.name)
             if any(each.pbc) and not card.periodic:
                 raise ModelError(f"{card.name} has no periodic boundaries; give a structure with pbc='F F F'")
-            pairs.append(vectors_within(each, card.cutoff or 0.0))
+        while len(self._neighbours) < len(configurations):
+            self._neighbours.append(Neighbours(card.cutoff or 0.0))
+        pairs = [at.vectors_within(each) for at, each in zip(self._neighbours, configurations, strict=False)]
         sizes = np.array([len(each.numbers) for each in configurations])
         first = np.cumsum(sizes) - sizes
         energies, gradient = self._graph(
