@@ -111,7 +111,7 @@ class Conductor:
         limit = limit_of(self.profile) if plan.campaign.early else None
         if limit is None:
             return plan, integrate(plan), {}
-        looked = integrate_early(plan, output, integrate, limit)
+        looked = integrate_early(plan, output, integrate, self.profile, limit)
         return looked.plan, looked.endings, looked.confidences
 
     def _claimed(self, plan: Plan, folder: Path) -> Endings:

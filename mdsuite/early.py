@@ -1,4 +1,4 @@
-"""A campaign that ends replicas as soon as their drift is decided, with the error rates kept."""
+"""A campaign that ends replicas as soon as their drift is decided, with the error rates kept, or a bond has broken."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mdsuite.execution.supervise import Outcome, Status
+from mdsuite.engines.recording import recorded_steps
+from mdsuite.execution.supervise import Outcome as Ending
+from mdsuite.execution.supervise import Status
 from mdsuite.judgement.criteria import Profile
-from mdsuite.judgement.trajectories import POOLED
-from mdsuite.measuring import conserving
+from mdsuite.judgement.judge import Outcome
+from mdsuite.judgement.surface import STRUCTURE
+from mdsuite.judgement.trajectories import POOLED, judge_run
+from mdsuite.measuring import conserving, of_bonds
 from mdsuite.plan import Plan
 from mdsuite.runs import Run, read_run
 from mdsuite_analysis.measurement import Interval
-from mdsuite_analysis.read import read_energies
+from mdsuite_analysis.read import read_energies, universe
 from mdsuite_analysis.sequential import PLANNED, Decision, Looks, look
 from mdsuite_analysis.series import EnergySeries
 
-Endings = dict[str, Outcome]
+Endings = dict[str, Ending]
 Integrate = Callable[[Plan], Endings]
 
 
@@ -44,11 +48,12 @@ def limit_of(profile: Profile) -> Interval | None:
     return found[0].low, found[0].high
 
 
-def integrate_early(plan: Plan, output: Path, integrate: Integrate, limit: Interval) -> Looked:
-    """Integrate to each look, and on only where replicas have not decided on their drift.
+def integrate_early(plan: Plan, output: Path, integrate: Integrate, profile: Profile, limit: Interval) -> Looked:
+    """Integrate to each look, and on only where replicas have not decided.
 
-    The looks are those of `mdsuite_analysis.sequential` at whole chunks; a run that has ended in any other way than at
-    its length is not integrated on.
+    They have where their drift is decided, and where one of them fails by what more steps cannot undo. The looks are
+    those of `mdsuite_analysis.sequential` at whole chunks; a run that has ended in any other way than at its length is
+    not integrated on.
     """
     groups = [group for group in _groups(plan) if len(group) > 1]
     single = [run for group in _groups(plan) if len(group) == 1 for run in group]
@@ -58,6 +63,8 @@ def integrate_early(plan: Plan, output: Path, integrate: Integrate, limit: Inter
     going = groups
     looks = _looks(groups[0][0]) if groups else Looks(fractions=(1.0,))
     for number, fraction in enumerate(looks.fractions):
+        if number and not going:
+            break
         for run in (run for group in going for run in group):
             lengths[run.id] = _steps(run, fraction)
         now = replace(plan, runs=tuple(_of_length(run, lengths[run.id], plan, output) for run in plan.runs))
@@ -65,7 +72,14 @@ def integrate_early(plan: Plan, output: Path, integrate: Integrate, limit: Inter
         if any(ending.status is Status.STOPPED for ending in endings.values()):
             return Looked(plan=now, endings=endings, confidences=confidences)
         confidences |= {run.id: looks.confidences[number] for group in going for run in group}
-        going = [group for group in going if not _decided(group, plan, output, endings, number, looks, limit)]
+        going = [
+            group
+            for group in going
+            if not (
+                _decided(group, plan, output, endings, number, looks, limit)
+                or any(_broken(run, plan.folder(output, run), looks.fractions[number], profile) for run in group)
+            )
+        ]
     final = replace(plan, runs=tuple(_of_length(run, lengths[run.id], plan, output) for run in plan.runs))
     return Looked(plan=final, endings=endings, confidences=confidences)
 
@@ -105,6 +119,16 @@ def _decided(
     if len(known) < len(series):
         return False
     return look(known, number, looks=looks, limit=limit).decision is not Decision.UNDECIDED
+
+
+def _broken(run: Run, folder: Path, fraction: float, profile: Profile) -> bool:
+    """Whether bonds or fragments have failed up to a look, for good: the most that was broken is what is judged."""
+    if not any(each.measurement in STRUCTURE for each in profile.criteria) or not recorded_steps(folder):
+        return False
+    measured, _ = of_bonds(universe(folder).atoms, _steps(run, fraction) // run.frame_steps + 1)
+    by_name = {each.name: each for each in measured if each.name in STRUCTURE}
+    judged = judge_run(profile, by_name, {}, run.temperature)
+    return any(each.outcome is Outcome.FAIL for each in judged if each.criterion.measurement in by_name)
 
 
 def _conserving(run: Run, folder: Path, fraction: float) -> EnergySeries | None:

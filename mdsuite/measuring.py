@@ -50,10 +50,10 @@ def of_energies(series: EnergySeries, *, thermostatted: bool) -> Iterator[Measur
         yield drift_rate_percent_per_ps(series)
 
 
-def of_bonds(atoms: AtomGroup) -> tuple[tuple[Measurement, ...], str]:
-    """What the frames of a trajectory say of its bonds, or why they say nothing."""
+def of_bonds(atoms: AtomGroup, n_frames: int | None = None) -> tuple[tuple[Measurement, ...], str]:
+    """What the frames of a trajectory, or the first of them, say of its bonds, or why they say nothing."""
     try:
-        return BondIntegrity(atoms).run().results.measurements, ""
+        return BondIntegrity(atoms).run(stop=n_frames).results.measurements, ""
     except ValueError as error:
         return (), f"bonds could not be measured: {error}"
 
