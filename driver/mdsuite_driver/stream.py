@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 import select
 import socket
 import time
 
 PIECE = 1024 * 1024  # bytes; no more room is made than has arrived, and this much
 AHEAD = 16 * 1024  # bytes, taken at once where so many have arrived: a message of few atoms with the one after it
+LOOK = 3e-4  # s; what comes within that comes sooner to who looks for it again and again than to who must be woken
+LONGEST_REST = 256  # waits
 
 
 class PeerClosedError(ConnectionError):
@@ -28,7 +31,8 @@ class Stream:
         self._readable, self._writable = select.poll(), select.poll()
         self._readable.register(connection, select.POLLIN)
         self._writable.register(connection, select.POLLOUT)
-        self._arrived = bytearray()
+        self._arrived, self._taken = b"", 0
+        self._rest = self._resting = 0  # waits
         self.within(deadline)
         if connection.family in (socket.AF_INET, socket.AF_INET6):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -36,24 +40,20 @@ class Stream:
     def within(self, seconds: float | None) -> None:
         """What follows must be over in so many seconds from now, or may take for ever."""
         self._seconds = seconds
-        self._end = None if seconds is None else time.monotonic() + seconds
+        self._end = math.inf if seconds is None else time.monotonic() + seconds
 
     def wait(self) -> None:
         """Return when something has arrived, or the peer has closed; raises TimeoutError past the deadline."""
-        if self._arrived:
-            return
-        self._arrived += self._received(AHEAD, "the peer sent nothing")
+        if self._taken == len(self._arrived):
+            self._arrived, self._taken = self._received(AHEAD, "the peer sent nothing"), 0
 
     def receive(self, n_bytes: int) -> bytes:
         """Exactly `n_bytes`; raises PeerClosedError at the end of the stream and TimeoutError past the deadline."""
-        while len(self._arrived) < n_bytes:
-            wanted = min(max(n_bytes - len(self._arrived), AHEAD), PIECE)
-            piece = self._received(wanted, "the peer did not finish its message")
-            if not piece:
-                raise PeerClosedError(len(self._arrived), n_bytes)
-            self._arrived += piece
-        received = bytes(self._arrived[:n_bytes])
-        del self._arrived[:n_bytes]
+        end = self._taken + n_bytes
+        if end > len(self._arrived):
+            self._arrived, self._taken, end = self._gathered(n_bytes), 0, n_bytes
+        received = self._arrived[self._taken : end]
+        self._taken = end
         return received
 
     def send(self, data: bytes) -> None:
@@ -65,18 +65,48 @@ class Stream:
             except BlockingIOError:
                 self._wait_for(self._writable, "the peer did not take a message")
 
+    def _gathered(self, n_bytes: int) -> bytes:
+        """What has arrived and was not taken, once it is so many bytes or more."""
+        arrived = bytearray(self._arrived[self._taken :])
+        while len(arrived) < n_bytes:
+            wanted = min(max(n_bytes - len(arrived), AHEAD), PIECE)
+            piece = self._received(wanted, "the peer did not finish its message")
+            if not piece:
+                raise PeerClosedError(len(arrived), n_bytes)
+            arrived += piece
+        return bytes(arrived)
+
     def _received(self, at_most: int, otherwise: str) -> bytes:
         """What has arrived, once something has; nothing where the peer has closed."""
         while True:
-            self._wait_for(self._readable, otherwise)
+            if time.monotonic() >= self._end or not self._seen():
+                self._wait_for(self._readable, otherwise)
             try:
                 return self._connection.recv(at_most)
             except BlockingIOError:  # woken for nothing, as poll(2) may be
                 continue
 
+    def _seen(self) -> bool:
+        """Whether something arrives while we look for it for a little.
+
+        After a look in vain the next waits go without, twice as many as after the one before: who waits for a peer
+        that computes for milliseconds sleeps, and leaves it the CPU.
+        """
+        if self._resting:
+            self._resting -= 1
+            return False
+        end = time.monotonic() + LOOK
+        while not self._readable.poll(0):
+            os.sched_yield()
+            if time.monotonic() > end:
+                self._rest = self._resting = min(2 * self._rest + 1, LONGEST_REST)
+                return False
+        self._rest = 0
+        return True
+
     def _wait_for(self, event: select.poll, otherwise: str) -> None:
-        left = None if self._end is None else self._end - time.monotonic()
-        if (left is not None and left <= 0) or not event.poll(None if left is None else math.ceil(1000.0 * left)):
+        left = self._end - time.monotonic()
+        if left <= 0 or not event.poll(None if left == math.inf else math.ceil(1000.0 * left)):
             raise TimeoutError(f"{otherwise} within {self._seconds:g} s")
 
     def close(self) -> None:
