@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from mdsuite_driver.models.protocol import Evaluation
+from mdsuite_driver.models.protocol import Evaluation, FloatArray
 
 ASYMMETRY = 1e-4  # of the largest component of the virial; sums in float32 reach 1e-6
 ASYMMETRY_FLOOR = 1e-5  # eV
@@ -43,7 +43,6 @@ class AsymmetricVirialError(UnsoundError):
     kind = "asymmetric_virial"
 
 
-@np.errstate(over="ignore")  # what overflows is beyond every limit
 def require_sound(evaluation: Evaluation, n_atoms: int, max_force: float | None = None) -> None:
     """Raise an UnsoundError that names the culprit, unless an evaluation of `n_atoms` atoms may be integrated.
 
@@ -56,28 +55,23 @@ def require_sound(evaluation: Evaluation, n_atoms: int, max_force: float | None 
             f"the model's forces have the shape {forces.shape}, its virial {virial.shape}; "
             f"wanted {(n_atoms, 3)} and (3, 3)"
         )
-    square = np.einsum("ij,ij->i", forces, forces)
-    if _is_plain(evaluation.energy, float(square.max()), virial.ravel().tolist(), max_force):
-        return
-    _require_finite(evaluation)
-    largest = int(np.argmax(square))
-    if max_force is not None and np.linalg.norm(forces[largest]) > max_force:
-        raise HugeForceError(
-            f"the model's force on atom {largest} is {np.linalg.norm(forces[largest]):.3g} eV/Å, "
-            f"beyond the limit of {max_force:g} eV/Å"
-        )
-    asymmetry = np.abs(virial - virial.T).max()
-    if asymmetry > ASYMMETRY * np.abs(virial).max() + ASYMMETRY_FLOOR:
-        raise AsymmetricVirialError(f"the model's virial is not symmetric, by {asymmetry:.3g} eV: {virial.tolist()}")
+    square = float(np.vdot(forces, forces))  # without a warning where it overflows
+    if not _is_plain(evaluation.energy, square, virial.ravel().tolist(), max_force):
+        _require_finite(evaluation)
+        _require_bounded(forces, max_force)
+        _require_symmetric(virial)
 
 
-def _is_plain(energy: float, largest_square: float, virial: list[float], max_force: float | None) -> bool:
-    """Whether nothing can be wrong, seen at little cost: what is not plain is looked at again, and may be sound."""
+def _is_plain(energy: float, square: float, virial: list[float], max_force: float | None) -> bool:
+    """Whether nothing can be wrong, seen at little cost: what is not plain is looked at again, and may be sound.
+
+    `square` is that of all forces together, so no force is longer than its root.
+    """
     xx, xy, xz, yx, yy, yz, zx, zy, zz = virial
     limit = sys.float_info.max if max_force is None else 0.99 * max_force * max_force
     return (
         math.isfinite(energy)
-        and largest_square < limit  # not for NaN
+        and square < limit  # not for NaN
         and math.isfinite(xx + yy + zz)
         and abs(xy - yx) + abs(xz - zx) + abs(yz - zy) < ASYMMETRY_FLOOR  # not for NaN
     )
@@ -90,3 +84,20 @@ def _require_finite(evaluation: Evaluation) -> None:
     if len(bad):
         raise NotFiniteError(f"the model's force on atom {bad[0]} is {evaluation.forces[bad[0]]}")
     raise NotFiniteError(f"the model's energy is {evaluation.energy}, its virial {evaluation.virial.tolist()}")
+
+
+@np.errstate(over="ignore")  # what overflows is beyond every limit
+def _require_bounded(forces: FloatArray, max_force: float | None) -> None:
+    largest = int(np.argmax(np.einsum("ij,ij->i", forces, forces)))
+    if max_force is not None and np.linalg.norm(forces[largest]) > max_force:
+        raise HugeForceError(
+            f"the model's force on atom {largest} is {np.linalg.norm(forces[largest]):.3g} eV/Å, "
+            f"beyond the limit of {max_force:g} eV/Å"
+        )
+
+
+@np.errstate(over="ignore")
+def _require_symmetric(virial: FloatArray) -> None:
+    asymmetry = np.abs(virial - virial.T).max()
+    if asymmetry > ASYMMETRY * np.abs(virial).max() + ASYMMETRY_FLOOR:
+        raise AsymmetricVirialError(f"the model's virial is not symmetric, by {asymmetry:.3g} eV: {virial.tolist()}")

@@ -23,10 +23,12 @@ BOHR = physical_constants["Bohr radius"][0] * 1e10  # Å
 HARTREE = physical_constants["Hartree energy in eV"][0]  # eV
 
 HEADER_SIZE = 12
+CELL_SIZE = 72
 MAX_ATOMS = 10_000_000
 MAX_TEXT = 64 * 1024 * 1024
 
 PROOF_SIZE = 32
+DOUBLE = np.dtype("<f8")
 
 STATUS, INIT, POSDATA, GETFORCE, EXIT = "STATUS", "INIT", "POSDATA", "GETFORCE", "EXIT"
 NEEDINIT, READY, HAVEDATA, FORCEREADY = "NEEDINIT", "READY", "HAVEDATA", "FORCEREADY"
@@ -67,30 +69,36 @@ def read_init(receive: Receive) -> tuple[int, str]:
 
 def encode_positions(cell: FloatArray, positions: FloatArray) -> bytes:
     """POSDATA from a cell (3, 3) with lattice vectors as rows, Å, and positions (n_atoms, 3), Å."""
-    columns = _bytes(np.asarray(cell, dtype=float).T / BOHR)
-    n_atoms = struct.pack("<i", len(positions))
-    return b"".join((header(POSDATA), columns, _inverse(columns), n_atoms, _bytes(positions / BOHR)))
+    before = _before_positions(np.asarray(cell, dtype=float).tobytes())
+    return b"".join((before, struct.pack("<i", len(positions)), _bytes(positions / BOHR)))
 
 
 @lru_cache(maxsize=64)  # most cells stay what they are for a whole run
-def _inverse(columns: bytes) -> bytes:
-    return _bytes(np.asarray(np.linalg.inv(np.frombuffer(columns, dtype="<f8").reshape(3, 3)), dtype=float))
+def _before_positions(rows: bytes) -> bytes:
+    """Header, cell and inverse cell."""
+    columns = _bytes(np.frombuffer(rows).reshape(3, 3).T / BOHR)
+    inverse = np.linalg.inv(np.frombuffer(columns, DOUBLE).reshape(3, 3))
+    return header(POSDATA) + columns + _bytes(np.asarray(inverse, dtype=float))
 
 
-@np.errstate(over="ignore")  # what overflows is infinite, and refused as that
 def read_positions(receive: Receive, n_atoms: int | None = None) -> tuple[FloatArray, FloatArray]:
     """What follows a POSDATA header: cell (3, 3) rows, Å, and positions (n_atoms, 3), Å.
 
     The inverse cell is read and ignored: peers disagree on whether it is transposed. Raises WireError for another
     number of atoms than `n_atoms`, before it makes room for them, and for numbers that are not finite.
     """
-    columns = _doubles(receive, (3, 3))
-    _doubles(receive, (3, 3))
-    positions = _doubles(receive, (_count(receive, "POSDATA", n_atoms), 3))
-    columns, positions = columns * BOHR, positions * BOHR
-    if not (np.isfinite(columns).all() and np.isfinite(positions).all()):
+    columns = receive(CELL_SIZE)
+    receive(CELL_SIZE)
+    cell = _cell(columns).copy()
+    positions = _doubles(receive, 3 * _count(receive, "POSDATA", n_atoms)) * BOHR
+    if not (_are_finite(cell.ravel()) and _are_finite(positions)):
         raise WireError("POSDATA must carry finite numbers, got a cell or positions with NaN or infinity")
-    return np.ascontiguousarray(columns.T), positions
+    return cell, positions.reshape(-1, 3)
+
+
+@lru_cache(maxsize=64)  # as above
+def _cell(columns: bytes) -> FloatArray:
+    return np.ascontiguousarray((np.frombuffer(columns, DOUBLE).reshape(3, 3) * BOHR).T)
 
 
 def encode_evaluation(evaluation: Evaluation, extras: str = "") -> bytes:
@@ -108,21 +116,30 @@ def encode_evaluation(evaluation: Evaluation, extras: str = "") -> bytes:
     )
 
 
-@np.errstate(over="ignore")  # what overflows is infinite, and for the reader to refuse
 def read_evaluation(receive: Receive, n_atoms: int | None = None) -> tuple[Evaluation, str]:
     """What follows a FORCEREADY header: the evaluation and the extras.
 
     Raises WireError for another number of atoms than `n_atoms`, before it makes room for them.
     """
     (energy,) = struct.unpack("<d", receive(8))
-    forces = _doubles(receive, (_count(receive, "FORCEREADY", n_atoms), 3)) * (HARTREE / BOHR)
-    virial = full_virial(_doubles(receive, (3, 3))) * HARTREE
-    return Evaluation(energy=energy * HARTREE, forces=forces, virial=virial), _text(receive, "FORCEREADY").strip("\0")
+    numbers = _doubles(receive, 3 * _count(receive, "FORCEREADY", n_atoms) + 9)
+    if math.isfinite(np.vdot(numbers, numbers)):  # then none is so large that its unit makes it overflow
+        forces, virial = _in_ev(numbers)
+    else:
+        with np.errstate(over="ignore"):  # what overflows is infinite, and for the reader to refuse
+            forces, virial = _in_ev(numbers)
+    extras = _text(receive, "FORCEREADY").strip("\0")
+    return Evaluation(energy=energy * HARTREE, forces=forces, virial=full_virial(virial)), extras
+
+
+def _in_ev(numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Forces (n_atoms, 3), eV/Å, and the virial (3, 3), eV, from both of them in a row in atomic units."""
+    return (numbers[:-9] * (HARTREE / BOHR)).reshape(-1, 3), (numbers[-9:] * HARTREE).reshape(3, 3)
 
 
 def full_virial(virial: FloatArray) -> FloatArray:
     """A full virial (3, 3) from a full one, or from its upper triangle, which some peers send alone."""
-    if virial[1, 0] != 0.0 or virial[2, 0] != 0.0 or virial[2, 1] != 0.0:  # as NaN is
+    if virial.item(3) != 0.0 or virial.item(6) != 0.0 or virial.item(7) != 0.0:  # as NaN is
         return virial
     whole = virial.copy()
     whole[1, 0], whole[2, 0], whole[2, 1] = virial[0, 1], virial[0, 2], virial[1, 2]
@@ -137,11 +154,16 @@ def encode_proof(digest: bytes) -> bytes:
 
 
 def _bytes(values: FloatArray) -> bytes:
-    return np.ascontiguousarray(values, dtype="<f8").tobytes()
+    return np.asarray(values, DOUBLE).tobytes()  # row by row, however they lie in memory
 
 
-def _doubles(receive: Receive, shape: tuple[int, ...]) -> FloatArray:
-    return np.frombuffer(receive(8 * math.prod(shape)), dtype="<f8").reshape(shape)
+def _doubles(receive: Receive, n: int) -> FloatArray:
+    return np.frombuffer(receive(8 * n), DOUBLE)
+
+
+def _are_finite(numbers: FloatArray) -> bool:
+    """Whether all of them are; the sum of squares of large ones is not, of which `vdot` gives no warning."""
+    return math.isfinite(np.vdot(numbers, numbers)) or bool(np.isfinite(numbers).all())
 
 
 def _int32(receive: Receive) -> int:

@@ -119,6 +119,39 @@ def test_positions_are_what_i_pi_expects_byte_for_byte():
     assert wire.encode_positions(CELL, positions).startswith(expected)
 
 
+def test_the_bytes_are_those_of_the_numbers_however_they_lie_in_memory():
+    cell, positions = CELL.copy(), np.random.default_rng(0).normal(size=(5, 3))
+    message = wire.encode_positions(cell, positions)
+    assert wire.encode_positions(np.asfortranarray(cell), np.asfortranarray(positions)) == message
+    cell[0, 0] += 1.0  # in place, as an engine may
+    assert wire.encode_positions(cell, positions) == wire.encode_positions(np.array(cell), positions) != message
+
+
+def test_what_was_read_belongs_to_the_reader():
+    message = wire.encode_positions(CELL, np.zeros((1, 3)))
+    for _ in range(2):
+        cell, positions = wire.read_positions(exact(body(message)))
+        np.testing.assert_array_equal(positions, 0.0)
+        np.testing.assert_allclose(cell, CELL, rtol=1e-15)
+        cell += 1.0
+        positions += 1.0
+
+
+def test_large_positions_are_numbers_too():
+    far = np.array([[1e200, -1.7e308, 0.0]])
+    _, positions = wire.read_positions(
+        exact(body(wire.encode_positions(CELL, np.array([[1.0, 1.0, 0.0]]) * far * 0.5)))
+    )
+    np.testing.assert_allclose(positions, 0.5 * far, rtol=1e-15)
+
+
+def test_what_overflows_in_our_units_arrives_as_infinite():
+    message = wire.encode_evaluation(Evaluation(energy=0.0, forces=np.zeros((1, 3)), virial=np.zeros((3, 3))))
+    at = wire.HEADER_SIZE + 12
+    read, _ = wire.read_evaluation(exact(body(message[:at] + struct.pack("<d", 1e308) + message[at + 8 :])))
+    assert (read.forces[0, 0], read.forces[0, 1]) == (np.inf, 0.0)
+
+
 def test_the_inverse_cell_is_the_inverse_of_the_cell_that_was_sent():
     message = wire.encode_positions(CELL, np.zeros((1, 3)))
     sent, inverse = np.frombuffer(message[12 : 12 + 144], dtype="<f8").reshape(2, 3, 3)
