@@ -7,7 +7,7 @@ r"""The residual of a step, and the sum of all of them.
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import astuple, dataclass, field
 
 import numpy as np
 from scipy.constants import angstrom, atomic_mass, e, pico
@@ -130,13 +130,11 @@ class Residuals:
 
     def plus(self, residual: float) -> Residuals:
         """With the residual of one more step."""
-        plain = self.plain + residual
-        larger, smaller = (self.plain, residual) if abs(self.plain) >= abs(residual) else (residual, self.plain)
-        return replace(
-            self,
+        plain, lost = added(self.plain, self.lost, residual)
+        return Residuals(
             n_steps=self.n_steps + 1,
             plain=plain,
-            lost=self.lost + ((larger - plain) + smaller),
+            lost=lost,
             last=residual,
             last_but_one=self.last,
             mean_size=_forgetting(self.mean_size, abs(residual), self.n_steps + 1),
@@ -160,6 +158,13 @@ class Residuals:
             mean_size=mean_size,
             mean_curvature=mean_curvature,
         )
+
+
+def added(plain: float, lost: float, number: float) -> tuple[float, float]:
+    """The sum `plain` + `lost` with one more number, in the same two parts."""
+    whole = plain + number
+    larger, smaller = (plain, number) if abs(plain) >= abs(number) else (number, plain)
+    return whole, lost + ((larger - whole) + smaller)
 
 
 def telescoping_energy(forces: Floats, masses: Floats, timestep: float) -> float:

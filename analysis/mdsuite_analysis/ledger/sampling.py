@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mdsuite_analysis.ledger.residual import Box, Instant, Residuals, step_residual
+from mdsuite_analysis.ledger.residual import Box, Instant, Residuals, added, step_residual
 from mdsuite_analysis.series import Floats
 
 
@@ -166,7 +166,8 @@ class StepSampler:
         self._seed = seed
         self._latest = _copied(start)
         self._first_energy = float(start.energy)
-        self._chunk = Residuals()
+        self._n_steps = 0
+        self._residual_sum = (0.0, 0.0)
         self._size_sum = 0.0
         self._curvature_sum = 0.0
         self._kept: list[tuple[float, int, SampledStep]] = []
@@ -185,7 +186,8 @@ class StepSampler:
             heapq.heappop(self._kept)
         self._size_sum += abs(residual)
         self._curvature_sum += self.residuals.curvature(residual)
-        self._chunk = self._chunk.plus(residual)
+        self._n_steps += 1
+        self._residual_sum = added(*self._residual_sum, residual)
         self.residuals = now
         self._latest = after
         return residual
@@ -194,11 +196,12 @@ class StepSampler:
         """The steps kept up to now."""
         full = len(self._kept) > self._n_kept
         kept = heapq.nlargest(self._n_kept, self._kept)
+        plain, lost = self._residual_sum
         return Sample(
             steps=tuple(step for _, _, step in sorted(kept, key=lambda entry: entry[1])),
             threshold=self._kept[0][0] if full else 0.0,
-            n_steps=self._chunk.n_steps,
-            residual_sum=self._chunk.total,
+            n_steps=self._n_steps,
+            residual_sum=plain + lost,
             size_sum=self._size_sum,
             curvature_sum=self._curvature_sum,
             potential_change=self._latest.energy - self._first_energy,
