@@ -10,7 +10,6 @@ and K, but for forces: MDAnalysis knows them in kJ/mol/Å only.
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from dataclasses import dataclass
@@ -160,19 +159,22 @@ def write_segment(path: Path, run: Run, segment: Segment, sample: Sample | None 
 
     Raises OSError where the disk does not take it, and OvertakenError where another process has written it.
     """
-    content = io.BytesIO()  # HDF5 itself does not always tell of a full disk as such
-    with h5py.File(content, "w") as file:
+    # in memory first: HDF5 itself does not always tell of a full disk as such
+    with h5py.File(path, "w", driver="core", backing_store=False) as file:
         _write_header(file)
         _write_every_step(file.create_group("parameters/every_step"), run, segment)
         file["parameters/axes"] = segment.axes
         file["parameters/restart"] = restart
         if sample is not None:
             _write_ledger(file.create_group("parameters/ledger"), sample)
-        _write_particles(file.create_group("particles/trajectory"), run, segment.frames)
-        _write_observables(file.create_group("observables/trajectory"), run, segment)
+        frames = _Frames(run, segment)
+        _write_particles(file.create_group("particles/trajectory"), run, segment.frames, frames)
+        _write_observables(file.create_group("observables/trajectory"), run, segment, frames)
+        file.flush()
+        content = file.id.get_file_image()
     path.parent.mkdir(exist_ok=True)
     with first(path) as temporary:
-        temporary.write_bytes(content.getvalue())
+        temporary.write_bytes(content)
 
 
 def _write_header(file: h5py.File) -> None:
@@ -195,29 +197,54 @@ def _series(run: Run, segment: Segment) -> dict[str, FloatArray]:
 
 
 def _write_every_step(group: h5py.Group, run: Run, segment: Segment) -> None:
-    group["step"] = segment.step
-    group["time"] = segment.step * run.timestep
-    group["time"].attrs["unit"] = "ps"
+    _write_clock(group, run, segment.step)
     for name, values in _series(run, segment).items():
-        group[name] = values
-        group[name].attrs["unit"] = UNITS[name]
+        _write(group, name, values, UNITS[name])
+
+
+def _write_clock(group: h5py.Group, run: Run, steps: IntArray) -> tuple[h5py.Dataset, h5py.Dataset]:
+    step = group.create_dataset("step", data=steps)
+    return step, _write(group, "time", np.asarray(steps * run.timestep, dtype=float), "ps")
+
+
+def _write(group: h5py.Group, name: str, values: FloatArray, unit: str) -> h5py.Dataset:
+    dataset = group.create_dataset(name, data=values)
+    dataset.attrs["unit"] = unit
+    return dataset
 
 
 def _write_ledger(group: h5py.Group, sample: Sample) -> None:
     for name, values in sample.to_arrays().items():
-        group[name] = values
+        group.create_dataset(name, data=values)
 
 
-def _write_observables(group: h5py.Group, run: Run, segment: Segment) -> None:
-    steps = np.array([frame.step for frame in segment.frames], dtype=np.int64)
-    rows = np.searchsorted(segment.step, steps)
+class _Frames:
+    """Elements of H5MD, one value for every frame; all of them have the same steps and times, stored once."""
+
+    def __init__(self, run: Run, segment: Segment) -> None:
+        self._run = run
+        self.steps = np.array([frame.step for frame in segment.frames], dtype=np.int64)
+        self._clock: tuple[h5py.Dataset, h5py.Dataset] | None = None
+
+    def write(self, group: h5py.Group, name: str, values: FloatArray, unit: str) -> None:
+        """Write one element of a group."""
+        element = group.create_group(name)
+        if self._clock is None:
+            self._clock = _write_clock(element, self._run, self.steps)
+        else:
+            element["step"], element["time"] = self._clock
+        _write(element, "value", values, unit)
+
+
+def _write_observables(group: h5py.Group, run: Run, segment: Segment, frames: _Frames) -> None:
+    rows = np.searchsorted(segment.step, frames.steps)
     for name, values in _series(run, segment).items():
-        _element(group, name, UNITS[name], run, segment.frames, values[rows])
+        frames.write(group, name, values[rows], UNITS[name])
     virials = np.array([frame.virial for frame in segment.frames]).reshape(-1, 3, 3)
-    _element(group, "virial", "eV", run, segment.frames, virials)
+    frames.write(group, "virial", virials, "eV")
 
 
-def _write_particles(group: h5py.Group, run: Run, frames: list[Frame]) -> None:
+def _write_particles(group: h5py.Group, run: Run, recorded: list[Frame], frames: _Frames) -> None:
     start = run.start
     group["species"] = start.numbers
     group["mass"] = start.masses
@@ -225,22 +252,13 @@ def _write_particles(group: h5py.Group, run: Run, frames: list[Frame]) -> None:
     box.attrs["dimension"] = 3
     box.attrs["boundary"] = ["periodic" if periodic else "none" for periodic in start.pbc]
     if any(start.pbc):
-        _element(box, "edges", "Angstrom", run, frames, _rows([frame.cell for frame in frames]))
-    _element(group, "position", "Angstrom", run, frames, _rows([frame.positions for frame in frames]))
-    _element(group, "velocity", "Angstrom ps-1", run, frames, _rows([frame.velocities for frame in frames]))
-    forces = _rows([frame.forces for frame in frames]) * KJ_PER_MOL
-    _element(group, "force", "kJ mol-1 Angstrom-1", run, frames, forces)
+        frames.write(box, "edges", _rows([frame.cell for frame in recorded]), "Angstrom")
+    frames.write(group, "position", _rows([frame.positions for frame in recorded]), "Angstrom")
+    frames.write(group, "velocity", _rows([frame.velocities for frame in recorded]), "Angstrom ps-1")
+    forces = _rows([frame.forces for frame in recorded]) * KJ_PER_MOL
+    frames.write(group, "force", forces, "kJ mol-1 Angstrom-1")
 
 
 def _rows(vectors: list[FloatArray]) -> FloatArray:
     """Vectors (n_frames, n, 3), also of no frames."""
     return np.array(vectors, dtype=float).reshape(len(vectors), -1, 3) if vectors else np.empty((0, 0, 3))
-
-
-def _element(group: h5py.Group, name: str, unit: str, run: Run, frames: list[Frame], values: FloatArray) -> None:
-    element = group.create_group(name)
-    element["step"] = np.array([frame.step for frame in frames], dtype=np.int64)
-    element["time"] = element["step"][:] * run.timestep
-    element["time"].attrs["unit"] = "ps"
-    element["value"] = values
-    element["value"].attrs["unit"] = unit
