@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -29,7 +31,7 @@ FIX_ID = FIX.encode()
 MARGIN = 10.0  # Å around the atoms in directions without a lattice vector
 RESTART_END = b"LammpS RestartT"  # written last
 VIRIAL = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))  # LAMMPS' order
-VIRIAL_ROWS = [3 * i + j for i, j in VIRIAL]
+VIRIAL_OF_NINE = itemgetter(*(3 * i + j for i, j in VIRIAL))
 
 
 class CommandError(RuntimeError):
@@ -105,7 +107,7 @@ class Served:
         """Fill the forces `f` (n_atoms, 3) of the atoms `tag` at `x`; a failure ends the run at this step."""
         if self._failure is None:
             try:
-                self._set(step, tag - 1, x, f)
+                self._set(step, _rows(tag.tobytes(), tag.dtype), x, f)
             except BaseException as error:  # kept, and raised by `check`
                 self._failure = (step, error)
             else:
@@ -119,7 +121,7 @@ class Served:
             step, error = self._failure
             raise StepError(step, error) from error
 
-    def _set(self, step: int, rows: Any, x: FloatArray, f: FloatArray) -> None:
+    def _set(self, step: int, rows: IntArray | slice, x: FloatArray, f: FloatArray) -> None:
         positions = np.empty_like(x)
         positions[rows] = x
         evaluation = self._forces.evaluate(step, self._axes.user_cell, self._axes.outward(positions))
@@ -129,9 +131,16 @@ class Served:
     def _set_energy_and_virial(self, evaluation: Evaluation) -> None:
         """By the functions of LAMMPS' library themselves: the methods around them ask each time what went wrong."""
         library, lammps = self._lammps.lib, self._lammps.lmp
-        self._virial[:] = self._axes.inward_tensor(evaluation.virial).ravel()[VIRIAL_ROWS].tolist()
+        self._virial[:] = VIRIAL_OF_NINE(self._axes.inward_tensor(evaluation.virial).ravel().tolist())
         library.lammps_fix_external_set_energy_global(lammps, FIX_ID, evaluation.energy)
         library.lammps_fix_external_set_virial_global(lammps, FIX_ID, self._virial)
+
+
+@lru_cache(maxsize=1)  # LAMMPS leaves its atoms in the order that they were created in, or nearly always
+def _rows(tags: bytes, dtype: np.dtype[Any]) -> IntArray | slice:
+    """Where the atoms with these tags belong; a slice, which moves nothing, where they are in order."""
+    rows = np.frombuffer(tags, dtype).astype(np.int64) - 1
+    return slice(None) if np.array_equal(rows, np.arange(len(rows))) else rows
 
 
 class PairStyle:

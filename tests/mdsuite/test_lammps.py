@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from factories import PairPotential, argon, run
 from mdsuite.constants import KINETIC
 from mdsuite.engines.axes import Axes
 from mdsuite.engines.engine import StepError
-from mdsuite.engines.lammps import Lammps, served
+from mdsuite.engines.lammps import Lammps, Served, served
 from mdsuite.engines.recording import Segment
 from mdsuite.engines.server import ForceServer
 from mdsuite.runs import Run
@@ -235,3 +237,39 @@ def test_a_slab_is_periodic_in_two_directions(tmp_path: Path):
     of = run(atoms)
     last = integrate(of, tmp_path)[-1].frames[-1]
     np.testing.assert_allclose(given_axes(of, last.positions), ase_reference(atoms, of).positions, atol=1e-11)
+
+
+def test_recorded_kinetic_energies_belong_to_the_recorded_velocities(tmp_path: Path):
+    of = run(argon(sheared=True))
+    for segment in integrate(of, tmp_path):
+        for frame in segment.frames:
+            expected = 0.5 * KINETIC * float(of.start.masses @ (frame.velocities**2).sum(axis=1))
+            assert segment.kinetic_energy[frame.step - segment.step[0]] == pytest.approx(expected, rel=1e-12)
+
+
+class Uneven:
+    """Forces and an energy that tell the atoms apart."""
+
+    def __init__(self) -> None:
+        self.asked: list[np.ndarray] = []
+
+    def evaluate(self, step: int, cell: np.ndarray, positions: np.ndarray) -> Evaluation:
+        self.asked.append(positions)
+        return Evaluation(energy=0.0, forces=10.0 * positions, virial=np.zeros((3, 3)))
+
+    def advanced(self, step: int) -> None:
+        """Nobody wants to know."""
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_every_atom_gets_its_own_force_in_whatever_order_lammps_has_them(dtype: type):
+    forces = Uneven()
+    callback = Served(forces, Axes(run(argon(1)).start))
+    callback._lammps = SimpleNamespace(lib=MagicMock(), lmp=None)
+    given = np.arange(12.0).reshape(4, 3)
+    for order in ([0, 1, 2, 3], [2, 0, 3, 1], [2, 0, 3, 1], [0, 1, 2, 3], [3, 2, 1, 0]):
+        f = np.full((4, 3), np.nan)
+        callback(None, 0, 4, np.array(order, dtype=dtype) + 1, given[order], f)
+        callback.check(0)
+        np.testing.assert_array_equal(forces.asked[-1], given)
+        np.testing.assert_array_equal(f, 10.0 * given[order])
