@@ -391,19 +391,31 @@ class Lammps:
 
     def _energies(self, n: int) -> FloatArray:
         """Potential, kinetic and coupled energy (3, n) of the first `n` steps of this chunk."""
-        n_rows = self._extract("energies", self._constants.LMP_SIZE_ROWS)
+        constants = self._constants
+        n_rows = self.instance.extract_fix("energies", constants.LMP_STYLE_GLOBAL, constants.LMP_SIZE_ROWS)
         if n_rows < n:
             raise RuntimeError(f"wanted the energies of {n} steps from LAMMPS, it recorded {n_rows}")
-        array, vector = self._constants.LMP_TYPE_ARRAY, self._constants.LMP_TYPE_VECTOR
         table = np.zeros((3, n))
-        for row in range(n):
-            table[:2, row] = [self._extract("energies", array, row, column) for column in range(2)]
-            if self._run.thermostat:
-                table[2, row] = self._extract("coupled", vector, row)
+        table[0], table[1] = self._recorded(b"energies", n, 0), self._recorded(b"energies", n, 1)
+        if self._run.thermostat:
+            table[2] = self._recorded(b"coupled", n, None)
         return table
 
-    def _extract(self, fix: str, kind: int, *where: int) -> float:
-        return self.instance.extract_fix(fix, self._constants.LMP_STYLE_GLOBAL, kind, *where)  # type: ignore[no-any-return]
+    def _recorded(self, fix: bytes, n: int, column: int | None) -> list[float]:
+        """The first `n` values of a column of a fix, or of its only one.
+
+        By the function of LAMMPS' library itself: the method around it asks each time what went wrong.
+        """
+        constants, library, lammps = self._constants, self.instance.lib, self.instance.lmp
+        extract, free, style = library.lammps_extract_fix, library.lammps_free, constants.LMP_STYLE_GLOBAL
+        extract.restype = ctypes.POINTER(ctypes.c_double)
+        kind = constants.LMP_TYPE_VECTOR if column is None else constants.LMP_TYPE_ARRAY
+        found = []
+        for row in range(n):
+            value = extract(lammps, fix, style, kind, row, column or 0)
+            found.append(value[0])
+            free(value)
+        return found
 
 
 def served(run: Run, forces: Forces, log: Path) -> Lammps:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from vesin import NeighborList
 
 from mdsuite_driver.models.protocol import Configuration, Evaluation, FloatArray, IntArray
 
@@ -85,6 +84,8 @@ class _Candidates:
     @classmethod
     def of(cls, configuration: Configuration, cutoff: float, skin: float) -> Self:
         """By a search that decides on no pair within the cut-off, for its distances may be rounded otherwise."""
+        from vesin import NeighborList  # noqa: PLC0415  it takes torch with it, which not every process needs
+
         search = NeighborList(cutoff=cutoff + skin + MARGIN, full_list=True)
         i, j, shifts = search.compute(configuration.positions, configuration.cell, list(configuration.pbc), "ijS")
         order = np.lexsort((*shifts.T[::-1], j, i))  # vesin's is that of its boxes, whose size is the cut-off's
