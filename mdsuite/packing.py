@@ -17,7 +17,7 @@ from mdsuite_driver.models.compiled import package_of
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import Configuration, ModelError, as_compiled, is_compiled
 
-COUPLING = 3e-4  # s, of a step beside the model
+COUPLING, OF_MEMBER = 2e-4, 1e-4  # s, of a step beside the model, and for each member
 PAYS = 0.95  # of the time that the runs would take alone
 TIMED = 4
 """Evaluations, of which the fastest tells."""
@@ -64,7 +64,10 @@ def _fastest(batch: Batch, run: Run, n_runs: int, jobs: int) -> int:
     """The size with which all runs end first, by the time of a step; 1 where others gain little."""
     most = ceil(n_runs / jobs)
     sizes = sorted({1, most, *(2**k for k in range(1, most.bit_length()))})
-    seconds = {size: ceil(ceil(n_runs / size) / jobs) * (_cost(batch, run, size) + COUPLING) for size in sizes}
+    seconds = {
+        size: ceil(ceil(n_runs / size) / jobs) * (_cost(batch, run, size) + COUPLING + size * OF_MEMBER)
+        for size in sizes
+    }
     best = min(seconds, key=lambda size: seconds[size])
     return best if seconds[best] < PAYS * seconds[1] else 1
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mdsuite.constants import KINETIC
 from mdsuite.engines.axes import Axes
@@ -54,6 +55,8 @@ class Members:
         recorded = last_step(folder)
         known = read_fallen(folder).items()
         self.fallen = {run_id: each for run_id, each in known if recorded is not None and each.step <= recorded}
+        self._ids = [member.run.id for member in members]
+        self._is_held = np.array([run_id in self.fallen for run_id in self._ids])
         self._failures = folder / FAILURES
         self._forces = forces
         self._given = [_Given() for _ in members]
@@ -70,18 +73,20 @@ class Members:
             witness.begin()
 
     @property
-    def held(self) -> FloatArray:
+    def held(self) -> NDArray[np.bool_]:
         """(n_members,) bool, those that are no longer integrated."""
-        return np.array([member.run.id in self.fallen for member in self.members])
+        return self._is_held
 
     def evaluate(self, step: int, cell: FloatArray, positions: FloatArray) -> Evaluation:
         """Of all atoms; raises AllFallenError where no member is left, and what `DriverForces.evaluate` raises."""
-        asked = np.where(self.held[:, None, None], self._starts, positions.reshape(self._starts.shape))
+        asked = positions.reshape(self._starts.shape)
+        if self._is_held.any():
+            asked = np.where(self._is_held[:, None, None], self._starts, asked)
         answers = self._forces.evaluate_members(step, cell, asked.reshape(-1, 3), self._enter)
         forces, virials = np.zeros_like(asked), np.zeros((len(answers), 3, 3))
         energies = np.zeros(len(answers))
         for k, answer in enumerate(answers):
-            if self.members[k].run.id in self.fallen:
+            if self._is_held[k]:
                 continue
             if isinstance(answer, Told):
                 self._fell(k, step, answer)
@@ -89,7 +94,7 @@ class Members:
             self._given[k].evaluation = answer
             self._witnesses[k].evaluate(step, cell, asked[k])
             energies[k], forces[k], virials[k] = answer.energy, answer.forces, answer.virial
-        if self.held.all():
+        if self._is_held.all():
             raise AllFallenError(f"all {len(self.members)} members of the pack have failed")
         self._moments[step] = _Moment(energies, np.zeros(len(answers)), virials)
         return Evaluation(energy=float(energies.sum()), forces=forces.reshape(-1, 3), virial=virials.sum(axis=0))
@@ -122,7 +127,7 @@ class Members:
         return [self._segment(k, whole, moments, axes) for k in range(len(self.members))]
 
     def _segment(self, k: int, whole: Segment, moments: Sequence[_Moment], axes: Axes) -> Segment | None:
-        fallen = self.fallen.get(self.members[k].run.id)
+        fallen = self.fallen.get(self._ids[k])
         kept = whole.step < (np.inf if fallen is None else fallen.step)
         if not kept.any():
             return None
@@ -156,7 +161,8 @@ class Members:
 
     def _fell(self, k: int, step: int, told: Told) -> None:
         failure: Failure = failure_of(_step_error(step, told))
-        self.fallen[self.members[k].run.id] = Fallen(step=step, **dataclasses.asdict(failure))
+        self.fallen[self._ids[k]] = Fallen(step=step, **dataclasses.asdict(failure))
+        self._is_held[k] = True
         write_json(self._failures, {run_id: dataclasses.asdict(each) for run_id, each in self.fallen.items()})
 
 

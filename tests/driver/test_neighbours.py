@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from test_painn import of, random_model, silicon
 from mdsuite_driver.models import neighbours
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.neighbours import MARGIN, Neighbours, pairs_within, vectors_within
-from mdsuite_driver.models.protocol import Configuration, Model
+from mdsuite_driver.models.protocol import Configuration, FloatArray, Model
 
 CUTOFF, SKIN = 3.0, 0.8
 EDGES = {"wide": 9.0, "thinner than two cut-offs": 5.0, "thinner than the cut-off": 2.2}
@@ -143,31 +143,46 @@ def test_what_is_kept_is_what_is_found_anew(walk: Walk):
     assert not is_led_astray(walk)
 
 
-def allowing(share: float) -> Callable[[Any, Configuration], bool]:
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(st.lists(walks, min_size=2, max_size=3))
+def test_several_beside_each_other_have_the_pairs_of_each(several: list[Walk]):
+    kept = Neighbours(CUTOFF, SKIN)
+    for here in zip(*several, strict=False):
+        first = np.cumsum([0, *(len(each.numbers) for each in here)])
+        alone = [vectors_within(each, CUTOFF) for each in here]
+        theirs = [
+            np.concatenate([i + begun for (i, _, _), begun in zip(alone, first, strict=False)]),
+            np.concatenate([j + begun for (_, j, _), begun in zip(alone, first, strict=False)]),
+            np.concatenate([vectors for _, _, vectors in alone]),
+        ]
+        assert same(kept.vectors_beside(here), theirs)
+
+
+def allowing(share: float) -> Callable[..., bool]:
     """A share of the skin to every atom."""
-    return lambda self, here: self.is_of(here) and farthest(self, here) <= share * self.skin
+    return lambda self, of, here: self.is_of(of, here) and farthest(self, here) <= share * self.skin
 
 
-def farthest(self: Any, here: Configuration) -> float:
-    return float(np.linalg.norm(here.positions - self.positions, axis=1).max())
+def farthest(self: Any, here: FloatArray) -> float:
+    return float(np.linalg.norm(here - self.positions, axis=1).max())
 
 
-def a_mean(self: Any, here: Configuration) -> bool:
-    return self.is_of(here) and np.linalg.norm(here.positions - self.positions, axis=1).mean() <= 0.5 * self.skin
+def a_mean(self: Any, of: Sequence[Configuration], here: FloatArray) -> bool:
+    return self.is_of(of, here) and np.linalg.norm(here - self.positions, axis=1).mean() <= 0.5 * self.skin
 
 
-def any_cell(self: Any, here: Configuration) -> bool:
+def any_cell(self: Any, of: Sequence[Configuration], here: FloatArray) -> bool:
     return (
-        self.positions.shape == here.positions.shape
-        and self.pbc == here.pbc
+        self.positions.shape == here.shape
+        and self.pbc == tuple(each.pbc for each in of)
         and farthest(self, here) <= 0.5 * self.skin
     )
 
 
-def any_boundaries(self: Any, here: Configuration) -> bool:
+def any_boundaries(self: Any, of: Sequence[Configuration], here: FloatArray) -> bool:
     return (
-        self.positions.shape == here.positions.shape
-        and self.cell == here.cell.tobytes()
+        self.positions.shape == here.shape
+        and self.cells == b"".join(each.cell.tobytes() for each in of)
         and farthest(self, here) <= 0.5 * self.skin
     )
 
@@ -191,8 +206,8 @@ def test_a_list_that_is_kept_too_long_is_caught(defect: Callable[..., bool], mon
 def test_a_list_that_does_not_remember_where_atoms_were_is_caught(monkeypatch: pytest.MonkeyPatch):
     sound = neighbours._Candidates.of
 
-    def forgetful(here: Configuration, *told: float) -> Any:
-        return dataclasses.replace(sound(here, *told), positions=here.positions)
+    def forgetful(of: Sequence[Configuration], *told: float) -> Any:
+        return dataclasses.replace(sound(of, *told), positions=of[0].positions)
 
     monkeypatch.setattr(neighbours._Candidates, "of", forgetful)
     assert led_astray()

@@ -51,6 +51,31 @@ def test_replicas_end_as_soon_as_they_have_decided(tmp_path: Path):
     assert {each["steps"] for each in results(tmp_path / "o")["runs"]} == steps
 
 
+def test_replicas_end_as_soon_as_a_bond_has_broken(tmp_path: Path):
+    """Two replicas at 8000 K, whose drift is not decided."""
+    (tmp_path / "c.toml").write_text(
+        """
+models = ["painn-ultra-tiny"]
+structures = ["ethanol"]
+check = false
+follow_up = false
+early = true
+[dynamics]
+temperature_K = 8000
+time_ps = 0.2
+replicas = 2
+frame_steps = 10
+chunk_steps = 20
+"""
+    )
+    for _ in range(2):  # and is taken up as it stands
+        assert run(tmp_path / "o", tmp_path / "c.toml").exit_code == 1
+        content = results(tmp_path / "o")
+        assert "broken_bonds" in {each["measurement"] for each in content["verdicts"] if each["outcome"] == "fail"}
+        assert {each["steps"] for each in content["runs"]} <= {20, 40, 80, 200}
+        assert len({each["steps"] for each in content["runs"]}) == 1
+
+
 CLEAN = pytest.param("clean?host=argon", "pass", marks=pytest.mark.slow)
 
 

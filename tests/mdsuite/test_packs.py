@@ -176,7 +176,7 @@ def test_a_pack_that_was_killed_between_its_members_goes_on_to_the_same_bytes(pa
     assert longer.segments == packed.segments
 
 
-@pytest.mark.parametrize("module", ["mdsuite_driver.cli", "mdsuite.engines"])
+@pytest.mark.parametrize("module", ["mdsuite_driver.cli", pytest.param("mdsuite.engines", marks=pytest.mark.slow)])
 def test_a_pack_whose_processes_are_killed_comes_to_the_same_bytes(module: str, tmp_path: Path):
     """A driver is replaced, and an engine's run is taken up by the next command."""
     runs = replicas(2, n_steps=160)
@@ -240,7 +240,8 @@ def test_a_pack_of_which_nobody_is_left_ends(tmp_path: Path):
 
 
 def test_runs_that_differ_in_more_than_their_start_share_no_pack(tmp_path: Path):
-    runs = [*replicas(2), *(replace(run, timestep=0.00025) for run in replicas(2))]
+    shorter = (replace(run, timestep=0.00025) for run in replicas(2, n_steps=20))
+    runs = [*replicas(2, n_steps=20), *shorter]
     assert len({alike(run) for run in runs}) == 2
     Campaign(tmp_path, runs).ended(4)
     packs = [members_of(folder) for folder in (tmp_path / "packs").iterdir()]

@@ -7,11 +7,12 @@ is answered otherwise in its last digits, as sums are then cut otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from mdsuite_driver.models.neighbours import Neighbours, collected
+from mdsuite_driver.models.neighbours import Neighbours, forces_of, virial_of
 from mdsuite_driver.models.protocol import (
     Configuration,
     Evaluation,
@@ -45,7 +46,7 @@ class Batch:
     def __init__(self, graph: AtomGraph, card: ModelCard) -> None:
         self._graph = graph
         self._card = card
-        self._neighbours: list[Neighbours] = []  # of each place in a batch
+        self._neighbours = Neighbours(card.cutoff or 0.0)
 
     def evaluate(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
         """Energy, forces and virial of each; raises ModelError for elements or boundaries that the model is not for."""
@@ -54,22 +55,20 @@ class Batch:
             require_known(each, card.species or (), card.name)
             if any(each.pbc) and not card.periodic:
                 raise ModelError(f"{card.name} has no periodic boundaries; give a structure with pbc='F F F'")
-        while len(self._neighbours) < len(configurations):
-            self._neighbours.append(Neighbours(card.cutoff or 0.0))
-        pairs = [at.vectors_within(each) for at, each in zip(self._neighbours, configurations, strict=False)]
-        sizes = np.array([len(each.numbers) for each in configurations])
-        first = np.cumsum(sizes) - sizes
-        energies, gradient = self._graph(
-            np.concatenate([each.numbers for each in configurations]),
-            np.concatenate([i + begun for (i, _, _), begun in zip(pairs, first, strict=True)]),
-            np.concatenate([j + begun for (_, j, _), begun in zip(pairs, first, strict=True)]),
-            np.concatenate([vectors for _, _, vectors in pairs]),
-        )
-        n_pairs = np.cumsum([len(i) for i, _, _ in pairs])[:-1]
-        shares = zip(np.split(energies, first[1:]), np.split(gradient, n_pairs), pairs, sizes, strict=True)
+        i, j, vectors = self._neighbours.vectors_beside(configurations)
+        numbers = np.concatenate([each.numbers for each in configurations])
+        energies, gradient = self._graph(numbers, i, j, vectors)
+        forces = forces_of(len(numbers), i, j, gradient)
+        ends = np.cumsum([len(each.numbers) for each in configurations])
+        atoms = [slice(first, end) for first, end in pairwise((0, *ends.tolist()))]
+        pairs = [slice(first, end) for first, end in pairwise((0, *np.searchsorted(i, ends).tolist()))]  # i is sorted
         return [
-            collected(float(of_atoms.sum()), int(n_atoms), i, j, vectors, by_vectors)
-            for of_atoms, by_vectors, (i, j, vectors), n_atoms in shares
+            Evaluation(
+                energy=float(energies[own].sum()),
+                forces=forces[own],
+                virial=virial_of(vectors[theirs], gradient[theirs]),
+            )
+            for own, theirs in zip(atoms, pairs, strict=True)
         ]
 
 

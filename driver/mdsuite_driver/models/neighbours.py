@@ -6,6 +6,7 @@ does not matter to a single bit of an answer whether they were searched for thes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -35,12 +36,16 @@ class Neighbours:
 
     def vectors_within(self, configuration: Configuration) -> Pairs:
         """As the function of this name."""
-        kept = self._kept
-        if kept is None or not kept.has_all(configuration):
-            again = kept is not None and kept.is_of(configuration)
-            kept = _Candidates.of(configuration, self._cutoff, self._skin if again else 0.0)
+        return self.vectors_beside([configuration])
+
+    def vectors_beside(self, configurations: Sequence[Configuration]) -> Pairs:
+        """Of several, whose atoms are numbered one after the other and have no neighbours in another."""
+        kept, positions = self._kept, _positions(configurations)
+        if kept is None or not kept.has_all(configurations, positions):
+            again = kept is not None and kept.is_of(configurations, positions)
+            kept = _Candidates.of(configurations, self._cutoff, self._skin if again else 0.0)
             self._kept = kept
-        vectors, near = kept.near(configuration.positions)
+        vectors, near = kept.near(positions)
         return kept.i.take(near), kept.j.take(near), vectors.take(near, axis=0)
 
 
@@ -50,7 +55,7 @@ def pairs_within(configuration: Configuration, cutoff: float) -> Pairs:
     The vector from i to j is positions[j] - positions[i] + translation. A cell thinner than the cut-off gives an atom
     its own images as neighbours. Sorted by i, j and lattice translation; nothing is kept between calls.
     """
-    found = _Candidates.of(configuration, cutoff, 0.0)
+    found = _Candidates.of([configuration], cutoff, 0.0)
     _, near = found.near(configuration.positions)
     return found.i.take(near), found.j.take(near), found.translations.take(near, axis=0)
 
@@ -70,55 +75,85 @@ def between(positions: FloatArray, i: IntArray, j: IntArray, translations: Float
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidates:
-    """All ordered pairs within a cut-off and a skin of where the atoms were; cell as bytes, so that 0 is not -0."""
+    """All ordered pairs within a cut-off and a skin of where the atoms were.
+
+    cells, pbc : of all configurations; cells as bytes, so that 0 is not -0
+    """
 
     cutoff: float
     skin: float
+    sizes: tuple[int, ...]
     positions: FloatArray
-    cell: bytes
-    pbc: tuple[bool, bool, bool]
+    cells: bytes
+    pbc: tuple[tuple[bool, bool, bool], ...]
     i: IntArray
     j: IntArray
     translations: FloatArray
 
     @classmethod
-    def of(cls, configuration: Configuration, cutoff: float, skin: float) -> Self:
+    def of(cls, configurations: Sequence[Configuration], cutoff: float, skin: float) -> Self:
         """By a search that decides on no pair within the cut-off, for its distances may be rounded otherwise."""
-        from vesin import NeighborList  # noqa: PLC0415  it takes torch with it, which not every process needs
-
-        search = NeighborList(cutoff=cutoff + skin + MARGIN, full_list=True)
-        i, j, shifts = search.compute(configuration.positions, configuration.cell, list(configuration.pbc), "ijS")
-        order = np.lexsort((*shifts.T[::-1], j, i))  # vesin's is that of its boxes, whose size is the cut-off's
+        sizes = [len(each.positions) for each in configurations]
+        found = [_searched(each, cutoff + skin + MARGIN) for each in configurations]
         return cls(
             cutoff=cutoff,
             skin=skin,
-            positions=configuration.positions.copy(),
-            cell=configuration.cell.tobytes(),
-            pbc=configuration.pbc,
-            i=i[order].astype(np.int64),
-            j=j[order].astype(np.int64),
-            translations=_translations(shifts[order], configuration.cell),
+            sizes=tuple(sizes),
+            positions=np.array(_positions(configurations)),
+            cells=_cells(configurations),
+            pbc=tuple(each.pbc for each in configurations),
+            i=np.concatenate([i + first for (i, _, _), first in zip(found, _firsts(sizes), strict=True)]),
+            j=np.concatenate([j + first for (_, j, _), first in zip(found, _firsts(sizes), strict=True)]),
+            translations=np.concatenate([translations for _, _, translations in found]),
         )
 
-    def is_of(self, configuration: Configuration) -> bool:
-        """Whether as many atoms are in the same cell."""
+    def is_of(self, configurations: Sequence[Configuration], positions: FloatArray) -> bool:
+        """Whether as many atoms are in the same cells."""
         return (
-            self.positions.shape == configuration.positions.shape
-            and self.pbc == configuration.pbc
-            and self.cell == configuration.cell.tobytes()
+            len(self.positions) == len(positions)
+            and self.sizes == tuple(len(each.positions) for each in configurations)
+            and self.pbc == tuple(each.pbc for each in configurations)
+            and self.cells == _cells(configurations)
         )
 
-    def has_all(self, configuration: Configuration) -> bool:
+    def has_all(self, configurations: Sequence[Configuration], positions: FloatArray) -> bool:
         """Whether no pair within the cut-off can be missing."""
-        if not self.is_of(configuration):
+        if not self.is_of(configurations, positions):
             return False
-        moved = configuration.positions - self.positions
+        moved = positions - self.positions
         return bool(_squares(moved).max(initial=0.0) <= (0.5 * self.skin) ** 2)
 
     def near(self, positions: FloatArray) -> tuple[FloatArray, IntArray]:
         """Vectors (n_candidates, 3), Å, and the places of those within the cut-off."""
         vectors = between(positions, self.i, self.j, self.translations)
         return vectors, np.flatnonzero(_squares(vectors) < self.cutoff**2)
+
+
+def _searched(configuration: Configuration, reach: float) -> Pairs:
+    """Centres, neighbours and lattice translations of one, in order."""
+    from vesin import NeighborList  # noqa: PLC0415  it takes torch with it, which not every process needs
+
+    search = NeighborList(cutoff=reach, full_list=True)
+    i, j, shifts = search.compute(configuration.positions, configuration.cell, list(configuration.pbc), "ijS")
+    order = np.lexsort((*shifts.T[::-1], j, i))  # vesin's is that of its boxes, whose size is the cut-off's
+    translations = _translations(shifts[order], configuration.cell)
+    return i[order].astype(np.int64), j[order].astype(np.int64), translations
+
+
+def _positions(configurations: Sequence[Configuration]) -> FloatArray:
+    """Of all, (n_atoms, 3), Å."""
+    if len(configurations) == 1:
+        return configurations[0].positions
+    return np.concatenate([each.positions for each in configurations])
+
+
+def _cells(configurations: Sequence[Configuration]) -> bytes:
+    return b"".join(each.cell.tobytes() for each in configurations)
+
+
+def _firsts(sizes: Sequence[int]) -> IntArray:
+    """The first atom of each."""
+    return np.cumsum(sizes, dtype=np.int64) - np.array(sizes, dtype=np.int64)
 
 
 def _squares(vectors: FloatArray) -> FloatArray:
@@ -138,8 +173,18 @@ def collected(
     energy: float, n_atoms: int, i: IntArray, j: IntArray, vectors: FloatArray, gradient: FloatArray
 ) -> Evaluation:
     """Forces and virial from the derivative (n_pairs, 3), eV/Å, of an energy by the vectors between pairs."""
+    return Evaluation(energy=energy, forces=forces_of(n_atoms, i, j, gradient), virial=virial_of(vectors, gradient))
+
+
+def forces_of(n_atoms: int, i: IntArray, j: IntArray, gradient: FloatArray) -> FloatArray:
+    """(n_atoms, 3), eV/Å, from the derivative (n_pairs, 3) by the vectors from i to j."""
     forces = np.empty((n_atoms, 3))
     for axis, slope in enumerate(gradient.T):
         forces[:, axis] = np.bincount(i, slope, n_atoms) - np.bincount(j, slope, n_atoms)
+    return forces
+
+
+def virial_of(vectors: FloatArray, gradient: FloatArray) -> FloatArray:
+    """(3, 3), eV, from vectors and the derivative by them, both (n_pairs, 3)."""
     virial = -vectors.T @ gradient
-    return Evaluation(energy=energy, forces=forces, virial=0.5 * (virial + virial.T))
+    return 0.5 * (virial + virial.T)
