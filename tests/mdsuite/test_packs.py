@@ -176,7 +176,8 @@ def test_a_pack_that_was_killed_between_its_members_goes_on_to_the_same_bytes(pa
     assert longer.segments == packed.segments
 
 
-@pytest.mark.parametrize("module", ["mdsuite_driver.cli", pytest.param("mdsuite.engines", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["mdsuite_driver.cli", "mdsuite.engines"])
 def test_a_pack_whose_processes_are_killed_comes_to_the_same_bytes(module: str, tmp_path: Path):
     """A driver is replaced, and an engine's run is taken up by the next command."""
     runs = replicas(2, n_steps=160)
@@ -220,6 +221,7 @@ def test_a_member_that_fails_is_taken_out_and_the_others_go_on(packed: Campaign,
     assert (noted["status"], noted["steps"]) == ("unstable", of_alone.steps)
 
 
+@pytest.mark.slow
 def test_what_was_taken_out_stays_out_when_a_pack_goes_on(tmp_path: Path):
     whole = Campaign(tmp_path / "whole", replicas(hot=1))
     at_once = whole.ended(3)
