@@ -34,7 +34,7 @@ from mdsuite.structures import (
 )
 from mdsuite_driver.models.load import load, resolve
 from mdsuite_driver.models.packages import scheme_of
-from mdsuite_driver.models.protocol import COMPILED, ModelCard, ModelError, as_compiled, is_compiled
+from mdsuite_driver.models.protocol import ModelCard, ModelError, as_compiled, is_compiled, uncompiled
 
 MANIFEST = "campaign.json"
 REVERSAL = "reversal"
@@ -348,7 +348,7 @@ def _located(source: str, *, foreign: bool) -> str:
     if source.startswith(native.PREFIX):
         return native.located(source)
     if is_compiled(source):
-        return as_compiled(_located(source.removeprefix(f"{COMPILED}:"), foreign=foreign))
+        return as_compiled(_located(uncompiled(source), foreign=foreign))
     if source.startswith("ase:"):
         location, colon, factory = source.removeprefix("ase:").rpartition(":")
         return f"ase:{Path(location).resolve()}{colon}{factory}" if location.endswith(".py") else source

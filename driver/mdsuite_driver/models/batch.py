@@ -21,7 +21,7 @@ from mdsuite_driver.models.protocol import (
     Model,
     ModelCard,
     ModelError,
-    require_known,
+    require_fit,
 )
 
 if TYPE_CHECKING:
@@ -50,11 +50,8 @@ class Batch:
 
     def evaluate(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
         """Energy, forces and virial of each; raises ModelError for elements or boundaries that the model is not for."""
-        card = self._card
         for each in configurations:
-            require_known(each, card.species or (), card.name)
-            if any(each.pbc) and not card.periodic:
-                raise ModelError(f"{card.name} has no periodic boundaries; give a structure with pbc='F F F'")
+            require_fit(each, self._card)
         i, j, vectors = self._neighbours.vectors_beside(configurations)
         numbers = np.concatenate([each.numbers for each in configurations])
         energies, gradient = self._graph(numbers, i, j, vectors)

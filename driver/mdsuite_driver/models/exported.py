@@ -20,7 +20,7 @@ from mdsuite_driver.models.protocol import (
     ModelCard,
     ModelError,
     first_line,
-    require_known,
+    require_fit,
 )
 
 METADATA = "mdsuite.json"
@@ -54,7 +54,7 @@ class GraphModel:
 
     def evaluate(self, configuration: Configuration) -> Evaluation:
         """Energy, forces and virial; raises ModelError for elements that the model was not made for."""
-        _require_fit(configuration, self._card)
+        require_fit(configuration, self._card)
         i, j, vectors = self._neighbours.vectors_within(configuration)
         energy, gradient = self._graph(configuration.numbers, i, j, vectors)
         return collected(energy, len(configuration.numbers), i, j, vectors, gradient)
@@ -75,19 +75,12 @@ class EnergyModel:
 
     def energy(self, configuration: Configuration) -> float:
         """eV; raises ModelError for elements that the model was not made for."""
-        _require_fit(configuration, self._card)
+        require_fit(configuration, self._card)
         return self._graph(configuration.numbers, *self._neighbours.vectors_within(configuration))
 
     def evaluate(self, configuration: Configuration) -> Evaluation:
         """Raises ModelError: there are no forces."""
         raise ModelError(f"{self._card.name} gives energies and no forces; serve the model as .pt2 or TorchScript")
-
-
-def _require_fit(configuration: Configuration, card: ModelCard) -> None:
-    """Raise ModelError for elements and boundaries that a model was not made for."""
-    require_known(configuration, card.species or (), card.name)
-    if any(configuration.pbc) and not card.periodic:
-        raise ModelError(f"{card.name} has no periodic boundaries; give a structure with pbc='F F F'")
 
 
 def load_torchscript(name: str, path: Path) -> GraphModel:

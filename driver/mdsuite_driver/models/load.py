@@ -13,7 +13,6 @@ from typing import Any
 
 from mdsuite_driver.bundled import bundled_models
 from mdsuite_driver.models.protocol import (
-    COMPILED,
     DOUBLE,
     NOTHING,
     Doubling,
@@ -21,6 +20,7 @@ from mdsuite_driver.models.protocol import (
     ModelError,
     first_line,
     is_compiled,
+    uncompiled,
 )
 
 Checkpoint = dict[str, Any]  # whatever a training program stored; each loader checks what it uses
@@ -36,7 +36,7 @@ def load(source: str, *, trust: bool = False) -> Model:
     if is_compiled(source):  # before what imports ase
         from mdsuite_driver.models.compiled import load_compiled  # noqa: PLC0415  it loads the model by this
 
-        return load_compiled(source.removeprefix(f"{COMPILED}:"), trust)
+        return load_compiled(uncompiled(source), trust)
     if source.startswith(f"{NOTHING}:"):
         from mdsuite_driver.models.nothing import load_nothing  # noqa: PLC0415
 

@@ -94,6 +94,11 @@ def as_compiled(source: str) -> str:
     return f"{COMPILED}:{source}"
 
 
+def uncompiled(source: str) -> str:
+    """The source of the model that the source of a compiled one names."""
+    return source.removeprefix(as_compiled(""))
+
+
 class Model(Protocol):
     """A potential: a card, and energies, forces and virials."""
 
@@ -127,3 +132,10 @@ def require_known(configuration: Configuration, species: Sequence[int], name: st
     unknown = sorted(set(configuration.numbers.tolist()) - set(species))
     if unknown:
         raise ModelError(f"{name} was not made for the elements with Z = {unknown}")
+
+
+def require_fit(configuration: Configuration, card: ModelCard) -> None:
+    """Raise ModelError for elements and boundaries that a model was not made for."""
+    require_known(configuration, card.species or (), card.name)
+    if any(configuration.pbc) and not card.periodic:
+        raise ModelError(f"{card.name} has no periodic boundaries; give a structure with pbc='F F F'")
