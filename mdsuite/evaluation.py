@@ -26,7 +26,7 @@ from mdsuite_driver.models.protocol import Configuration, Model, ModelError, as_
 
 ALWAYS, NEVER = "always", "never"
 PAYS = 120.0  # s of evaluations that are left to every processor; compiling takes about half a minute
-TIMED = 3
+TIMED = 4
 """Evaluations, of which the fastest tells."""
 
 Told = Callable[[str], None]
@@ -134,14 +134,17 @@ def _seconds(model: Model, left: list[tuple[Run, int]]) -> float:
     cost: dict[str, float] = {}
     for run, _ in left:
         if run.structure not in cost:
-            cost[run.structure] = _cost(model, run)
+            cost[run.structure] = cost_of(run, model.evaluate) or 0.0
     processors = len(os.sched_getaffinity(0))
     at_a_time = max(1, min(len(left), processors // max((run.threads for run, _ in left), default=1)))
     return sum(steps * cost[run.structure] for run, steps in left) / at_a_time
 
 
-def _cost(model: Model, run: Run) -> float:
-    """Of one evaluation, s, on as many threads as its driver will have."""
+def cost_of(run: Run, ask: Callable[[Configuration], object]) -> float | None:
+    """Of one question about the start of a run, s, on as many threads as its driver will have.
+
+    None where the model raises, whatever that is: its run will say why.
+    """
     start = run.start
     question = Configuration(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)
     threads = torch.get_num_threads()
@@ -150,10 +153,10 @@ def _cost(model: Model, run: Run) -> float:
         times = []
         for _ in range(TIMED):
             begun = time.perf_counter()
-            model.evaluate(question)
+            ask(question)
             times.append(time.perf_counter() - begun)
-    except Exception:  # whatever a model raises; its run will say why
-        return 0.0
+    except Exception:
+        return None
     finally:
         torch.set_num_threads(threads)
     return min(times)

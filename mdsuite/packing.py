@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil, inf
 
-import torch
-
-from mdsuite.evaluation import Told, unmade
+from mdsuite.evaluation import Told, cost_of, unmade
 from mdsuite.packs import AUTO, NEVER, Member
 from mdsuite.runs import Run
 from mdsuite_driver.models.batch import Batch, batch_of
 from mdsuite_driver.models.compiled import package_of
 from mdsuite_driver.models.load import load
-from mdsuite_driver.models.protocol import Configuration, ModelError, as_compiled, is_compiled
+from mdsuite_driver.models.protocol import ModelError, is_compiled, uncompiled
 
 COUPLING, OF_MEMBER = 2e-4, 1e-4  # s, of a step beside the model, and for each member
 PAYS = 0.95  # of the time that the runs would take alone
-TIMED = 4
-"""Evaluations, of which the fastest tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +47,7 @@ class Packer:
 
     def _made(self, run: Run) -> Batch:
         if is_compiled(run.model):
-            source = run.model.removeprefix(as_compiled(""))
+            source = uncompiled(run.model)
             package = package_of(load(source, trust=run.trust), batch=True)
             why = "" if package.exists() else unmade(source, package, self.told, trust=run.trust, batch=True)
             if why:
@@ -73,19 +68,6 @@ def _fastest(batch: Batch, run: Run, n_runs: int, jobs: int) -> int:
 
 
 def _cost(batch: Batch, run: Run, size: int) -> float:
-    """Of one evaluation of so many, s, on as many threads as their driver will have."""
-    start = run.start
-    question = [Configuration(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)] * size
-    threads = torch.get_num_threads()
-    torch.set_num_threads(run.threads)
-    try:
-        times = []
-        for _ in range(TIMED):
-            begun = time.perf_counter()
-            batch.evaluate(question)
-            times.append(time.perf_counter() - begun)
-    except Exception:  # whatever a model raises; its run will say why
-        return inf
-    finally:
-        torch.set_num_threads(threads)
-    return min(times)
+    """Of one evaluation of so many, s; infinite where that cannot be."""
+    seconds = cost_of(run, lambda question: batch.evaluate([question] * size))
+    return inf if seconds is None else seconds
