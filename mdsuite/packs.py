@@ -83,33 +83,29 @@ def write_pack(members: Sequence[Member], beside: Path) -> Path:
 
 def members_of(folder: Path) -> list[Member]:
     """The members of the pack in a folder; none where it is not one."""
-    if not (folder / NAME).exists():
-        return []
-    told = json.loads((folder / NAME).read_text())
-    folders = [folder.resolve().parent.parent / "runs" / each for each in told.get("members", ())]
+    folders = [folder.resolve().parent.parent / "runs" / each for each in _told(folder / NAME).get("members", ())]
     return [Member(run=read_run(each), folder=each) for each in folders]
 
 
 def pack_of(folder: Path) -> str | None:
     """The id of the pack in which the run in a folder was begun; None where it is alone."""
-    try:
-        told: Mapping[str, Any] = json.loads((folder / NAME).read_text())
-    except FileNotFoundError:
-        return None
-    return told.get("pack")
+    return _told(folder / NAME).get("pack")
 
 
 def pack_size(folder: Path) -> int:
     """How many runs are integrated beside the run in a folder, with it; 1 where it is alone."""
-    if pack_of(folder) is None:
-        return 1
-    return int(json.loads((folder / NAME).read_text())["n_members"])
+    return int(_told(folder / NAME).get("n_members", 1))
 
 
 def read_fallen(folder: Path) -> dict[str, Fallen]:
     """The members that were taken out of the pack in a folder, by their ids."""
+    return {run_id: Fallen(**each) for run_id, each in _told(folder / FAILURES).items()}
+
+
+def _told(file: Path) -> Mapping[str, Any]:
+    """What a file says; nothing where there is none."""
     try:
-        told = json.loads((folder / FAILURES).read_text())
+        told: Mapping[str, Any] = json.loads(file.read_text())
     except FileNotFoundError:
         return {}
-    return {run_id: Fallen(**each) for run_id, each in told.items()}
+    return told

@@ -29,7 +29,7 @@ from mdsuite.engines.recording import (
     restart_of,
     segment_path,
 )
-from mdsuite.engines.witness import Witness
+from mdsuite.engines.witness import Witness, Witnessed
 from mdsuite.files import beside, move_whole, on_disk
 from mdsuite.packs import members_of
 from mdsuite.runs import Run, read_run
@@ -105,8 +105,9 @@ AnyForces = DriverForces | LocalForces | NoForces
 
 def _open(run: Run, folder: Path, kind: EngineKind, supervisor: Supervisor) -> tuple[AnyForces, Engine, Recorder]:
     forces = _forces(kind, run, supervisor)
-    witness = Witness(forces, run)
-    return forces, kind.open(run, witness, folder / f"log.{kind.name}"), OfRun(run, folder, witness)
+    witness = Witness(run)
+    engine = kind.open(run, Witnessed(forces, witness), folder / f"log.{kind.name}")
+    return forces, engine, OfRun(run, folder, witness)
 
 
 def _open_pack(run: Run, folder: Path, kind: EngineKind, supervisor: Supervisor) -> tuple[AnyForces, Engine, Recorder]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mdsuite.constants import KINETIC
 from mdsuite.engines.axes import Axes
 from mdsuite.engines.engine import StepError
 from mdsuite.engines.failure import Failure, failure_of
-from mdsuite.engines.forces import DriverForces, Meanwhile
+from mdsuite.engines.forces import DriverForces
 from mdsuite.engines.lammps import Lammps, Served
 from mdsuite.engines.recorder import clear_tails, write_about
 from mdsuite.engines.recording import Frame, Segment, last_step, segment_path, tail_path, write_segment
@@ -39,7 +38,6 @@ class _Moment:
     """Of every member at one step: energies (n_members,), eV, and virials (n_members, 3, 3), eV, user's axes."""
 
     potential: FloatArray
-    kinetic: FloatArray
     virials: FloatArray
 
 
@@ -47,6 +45,8 @@ class Members:
     """The forces of a pack, and what is known of each of its members.
 
     A member whose model fails is held where it began, at rest, so that the others are evaluated as before.
+
+    held : (n_members,) bool, those that are no longer integrated
     """
 
     def __init__(self, folder: Path, forces: DriverForces) -> None:
@@ -56,11 +56,10 @@ class Members:
         known = read_fallen(folder).items()
         self.fallen = {run_id: each for run_id, each in known if recorded is not None and each.step <= recorded}
         self._ids = [member.run.id for member in members]
-        self._is_held = np.array([run_id in self.fallen for run_id in self._ids])
+        self.held = np.array([run_id in self.fallen for run_id in self._ids])
         self._failures = folder / FAILURES
         self._forces = forces
-        self._given = [_Given() for _ in members]
-        self._witnesses = [Witness(given, member.run) for given, member in zip(self._given, members, strict=True)]
+        self._witnesses = [Witness(member.run) for member in members]
         self._starts = np.array([member.run.start.positions for member in members])
         self._masses = np.array([member.run.start.masses for member in members])
         self.begin(0)
@@ -69,34 +68,29 @@ class Members:
         """A chunk begins at a step."""
         self.first = first
         self._moments: dict[int, _Moment] = {}
+        self._kinetic: dict[int, FloatArray] = {}
         for witness in self._witnesses:
             witness.begin()
-
-    @property
-    def held(self) -> NDArray[np.bool_]:
-        """(n_members,) bool, those that are no longer integrated."""
-        return self._is_held
 
     def evaluate(self, step: int, cell: FloatArray, positions: FloatArray) -> Evaluation:
         """Of all atoms; raises AllFallenError where no member is left, and what `DriverForces.evaluate` raises."""
         asked = positions.reshape(self._starts.shape)
-        if self._is_held.any():
-            asked = np.where(self._is_held[:, None, None], self._starts, asked)
+        if self.held.any():
+            asked = np.where(self.held[:, None, None], self._starts, asked)
         answers = self._forces.evaluate_members(step, cell, asked.reshape(-1, 3), self._enter)
         forces, virials = np.zeros_like(asked), np.zeros((len(answers), 3, 3))
         energies = np.zeros(len(answers))
         for k, answer in enumerate(answers):
-            if self._is_held[k]:
+            if self.held[k]:
                 continue
             if isinstance(answer, Told):
                 self._fell(k, step, answer)
                 continue
-            self._given[k].evaluation = answer
-            self._witnesses[k].evaluate(step, cell, asked[k])
+            self._witnesses[k].note(step, asked[k], answer)
             energies[k], forces[k], virials[k] = answer.energy, answer.forces, answer.virial
-        if self._is_held.all():
+        if self.held.all():
             raise AllFallenError(f"all {len(self.members)} members of the pack have failed")
-        self._moments[step] = _Moment(energies, np.zeros(len(answers)), virials)
+        self._moments[step] = _Moment(energies, virials)
         return Evaluation(energy=float(energies.sum()), forces=forces.reshape(-1, 3), virial=virials.sum(axis=0))
 
     def advanced(self, step: int) -> None:
@@ -106,9 +100,7 @@ class Members:
     def moving(self, step: int, velocities: FloatArray) -> None:
         """Note the velocities (n_atoms, 3), Å/ps, of a step."""
         squares = (velocities.reshape(self._starts.shape) ** 2).sum(axis=2)
-        self._moments[step] = dataclasses.replace(
-            self._moments[step], kinetic=0.5 * KINETIC * (self._masses * squares).sum(axis=1)
-        )
+        self._kinetic[step] = 0.5 * KINETIC * (self._masses * squares).sum(axis=1)
 
     def samples(self) -> list[Sample | None]:
         """What the ledgers of the members keep of the chunk."""
@@ -119,28 +111,28 @@ class Members:
 
         Raises RuntimeError where the kinetic energies do not add up to those of LAMMPS.
         """
-        moments = [self._moments[int(step)] for step in whole.step]
-        kinetic = np.array([moment.kinetic for moment in moments])
+        potential = np.array([self._moments[int(step)].potential for step in whole.step])
+        kinetic = np.array([self._kinetic[int(step)] for step in whole.step])
         if not np.allclose(kinetic.sum(axis=1), whole.kinetic_energy, rtol=CLOSURE, atol=0.0):
             apart = np.abs(kinetic.sum(axis=1) - whole.kinetic_energy).max()
             raise RuntimeError(f"kinetic energies of members are {apart:.3g} eV off those of LAMMPS; this is a defect")
-        return [self._segment(k, whole, moments, axes) for k in range(len(self.members))]
+        return [self._segment(k, whole, potential[:, k], kinetic[:, k], axes) for k in range(len(self.members))]
 
-    def _segment(self, k: int, whole: Segment, moments: Sequence[_Moment], axes: Axes) -> Segment | None:
+    def _segment(
+        self, k: int, whole: Segment, potential: FloatArray, kinetic: FloatArray, axes: Axes
+    ) -> Segment | None:
         fallen = self.fallen.get(self._ids[k])
         kept = whole.step < (np.inf if fallen is None else fallen.step)
         if not kept.any():
             return None
-        potential = np.array([moment.potential[k] for moment in moments])[kept]
-        kinetic = np.array([moment.kinetic[k] for moment in moments])[kept]
         frames = [self._frame(k, frame, axes) for frame in whole.frames if fallen is None or frame.step < fallen.step]
         return Segment(
             frames=frames,
             axes=whole.axes,
             step=whole.step[kept],
-            potential_energy=potential,
-            kinetic_energy=kinetic,
-            conserved_energy=potential + kinetic,
+            potential_energy=potential[kept],
+            kinetic_energy=kinetic[kept],
+            conserved_energy=(potential + kinetic)[kept],
         )
 
     def _frame(self, k: int, whole: Frame, axes: Axes) -> Frame:
@@ -162,7 +154,7 @@ class Members:
     def _fell(self, k: int, step: int, told: Told) -> None:
         failure: Failure = failure_of(_step_error(step, told))
         self.fallen[self._ids[k]] = Fallen(step=step, **dataclasses.asdict(failure))
-        self._is_held[k] = True
+        self.held[k] = True
         write_json(self._failures, {run_id: dataclasses.asdict(each) for run_id, each in self.fallen.items()})
 
 
@@ -171,21 +163,6 @@ def _step_error(step: int, told: Told) -> StepError:
     error = StepError(step, cause)
     error.__cause__ = cause
     return error
-
-
-class _Given:
-    """The source of one member's witness: what the pack was answered."""
-
-    evaluation: Evaluation
-
-    def evaluate(
-        self, _step: int, _cell: FloatArray, _positions: FloatArray, meanwhile: Meanwhile = lambda: None
-    ) -> Evaluation:
-        meanwhile()
-        return self.evaluation
-
-    def advanced(self, step: int) -> None:
-        raise NotImplementedError(f"step {step}: the pack tells how far it is")
 
 
 class ServedPack(Served):

@@ -14,13 +14,9 @@ KEPT = 64  # steps of a chunk, for re-evaluation
 
 
 class Witness:
-    """Forces whose every answer is entered into the energy ledger of the chunk; no more forces are asked for.
+    """Enters every answer that a run is given into the energy ledger of the chunk."""
 
-    What was answered last is entered while the next answer is waited for.
-    """
-
-    def __init__(self, forces: Source, run: Run) -> None:
-        self._forces = forces
+    def __init__(self, run: Run) -> None:
         self._box = Box(cell=run.start.cell, pbc=run.start.pbc)
         self._seed = int(run.id, 16)
         self.begin()
@@ -32,17 +28,12 @@ class Witness:
         self._first = self._last = 0
         self._whole = True
 
-    def evaluate(self, step: int, cell: FloatArray, positions: FloatArray) -> Evaluation:
-        """Ask, and note what was answered."""
-        evaluation = self._forces.evaluate(step, cell, positions, self.enter)
+    def note(self, step: int, positions: FloatArray, evaluation: Evaluation) -> None:
+        """What was answered, after the answer before was entered."""
+        self.enter()
         self._answered = Instant(  # copied, for an engine may move its atoms in place
             step=step, positions=np.array(positions), energy=evaluation.energy, forces=np.array(evaluation.forces)
         )
-        return evaluation
-
-    def advanced(self, step: int) -> None:
-        """Pass it on."""
-        self._forces.advanced(step)
 
     def sample(self) -> Sample | None:
         """What was kept of the chunk; None where the engine did not ask once for every step."""
@@ -65,3 +56,24 @@ class Witness:
             self._last = instant.step
         else:
             self._whole = False
+
+
+class Witnessed:
+    """Forces with a witness; no more forces are asked for.
+
+    What was answered last is entered while the next answer is waited for.
+    """
+
+    def __init__(self, forces: Source, witness: Witness) -> None:
+        self._forces = forces
+        self._witness = witness
+
+    def evaluate(self, step: int, cell: FloatArray, positions: FloatArray) -> Evaluation:
+        """Ask, and have noted what was answered."""
+        evaluation = self._forces.evaluate(step, cell, positions, self._witness.enter)
+        self._witness.note(step, positions, evaluation)
+        return evaluation
+
+    def advanced(self, step: int) -> None:
+        """Pass it on."""
+        self._forces.advanced(step)
