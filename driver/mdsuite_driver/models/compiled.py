@@ -94,12 +94,11 @@ class DoublingCompiledModel(CompiledModel):
 
 def load_compiled(location: str, trust: bool) -> Model:
     """The model of a source, compiled here or before; raises ModelError where that cannot be, or would not be it."""
+    from mdsuite_driver.models.exported import graph_of  # noqa: PLC0415
     from mdsuite_driver.models.load import load  # noqa: PLC0415  it knows of this module
 
     model = load(location, trust=trust)
-    from mdsuite_driver.models.exported import graph_of  # noqa: PLC0415
-
-    graph = graph_of(_package(model, package_of(model), batch=False), model.card.dtype)
+    graph = graph_of(_package(model, batch=False), model.card.dtype)
     made = DoublingCompiledModel(model, graph) if isinstance(model, Doubling) else CompiledModel(model, graph)
     require_same(made, model)
     return made
@@ -111,7 +110,7 @@ def load_compiled_batch(model: Model) -> Batch:
     from mdsuite_driver.models.graph import EnergiesAndGradient  # noqa: PLC0415
 
     card = model.card
-    compiled = atom_graph_of(_package(model, package_of(model, batch=True), batch=True), card.dtype)
+    compiled = atom_graph_of(_package(model, batch=True), card.dtype)
     plain = atom_graph_of(EnergiesAndGradient(network_of(model)), card.dtype)
 
     def graph(numbers: IntArray, i: IntArray, j: IntArray, vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -227,10 +226,11 @@ def _require_ours(folder: Path) -> None:
         )
 
 
-def _package(model: Model, path: Path, *, batch: bool) -> Callable[..., Any]:
+def _package(model: Model, *, batch: bool) -> Callable[..., Any]:
     """The function of a package, which is made if it is not there."""
     from mdsuite_driver.models.exported import open_package  # noqa: PLC0415
 
+    path = package_of(model, batch=batch)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _require_ours(path.parent)
     if not path.exists():

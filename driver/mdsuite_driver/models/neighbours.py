@@ -42,7 +42,7 @@ class Neighbours:
         """Of several, whose atoms are numbered one after the other and have no neighbours in another."""
         kept, positions = self._kept, _positions(configurations)
         if kept is None or not kept.has_all(configurations, positions):
-            again = kept is not None and kept.is_of(configurations, positions)
+            again = kept is not None and kept.is_of(configurations)
             kept = _Candidates.of(configurations, self._cutoff, self._skin if again else 0.0)
             self._kept = kept
         vectors, near = kept.near(positions)
@@ -107,18 +107,17 @@ class _Candidates:
             translations=np.concatenate([translations for _, _, translations in found]),
         )
 
-    def is_of(self, configurations: Sequence[Configuration], positions: FloatArray) -> bool:
+    def is_of(self, configurations: Sequence[Configuration]) -> bool:
         """Whether as many atoms are in the same cells."""
         return (
-            len(self.positions) == len(positions)
-            and self.sizes == tuple(len(each.positions) for each in configurations)
+            self.sizes == tuple(len(each.positions) for each in configurations)
             and self.pbc == tuple(each.pbc for each in configurations)
             and self.cells == _cells(configurations)
         )
 
     def has_all(self, configurations: Sequence[Configuration], positions: FloatArray) -> bool:
         """Whether no pair within the cut-off can be missing."""
-        if not self.is_of(configurations, positions):
+        if not self.is_of(configurations):
             return False
         moved = positions - self.positions
         return bool(_squares(moved).max(initial=0.0) <= (0.5 * self.skin) ** 2)
