@@ -77,7 +77,7 @@ def integrate_early(plan: Plan, output: Path, integrate: Integrate, profile: Pro
             for group in going
             if not (
                 _decided(group, plan, output, endings, number, looks, limit)
-                or any(_broken(run, plan.folder(output, run), looks.fractions[number], profile) for run in group)
+                or any(_broken(run, plan.folder(output, run), fraction, profile) for run in group)
             )
         ]
     final = replace(plan, runs=tuple(_of_length(run, lengths[run.id], plan, output) for run in plan.runs))

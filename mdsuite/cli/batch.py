@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,9 @@ from mdsuite.cli.options import DEADLINE, FOLDER, PATH, jobs, n_cpus, output, pr
 from mdsuite.coordination import coordinating
 from mdsuite.errors import InputError
 from mdsuite.execution.stop import Stop
+
+if TYPE_CHECKING:
+    from mdsuite.campaign import Campaign
 
 MOST_IN_FULL = 2000
 """Runs of a submitted campaign that are reported on one by one; more are told of by their tables."""
@@ -53,15 +56,7 @@ def _submit(file: Path | None, output: Path, flags: dict[str, Any], again: Seque
     if scheduler != "slurm" and not told["dry_run"]:
         raise InputError("mdsuite writes scripts for PBS and does not submit them; ask for them by --dry-run")
     campaign = campaign_of(file, flags)
-    from mdsuite.packs import NEVER  # noqa: PLC0415
-
-    if campaign.pack != NEVER:
-        raise InputError("shards integrate their runs one by one; leave --pack out, or integrate packs by mdsuite run")
-    if campaign.preparation.asked or campaign.early:
-        raise InputError(
-            "starts that are prepared and runs that end early are decided on while a campaign goes on; shards do not "
-            "know each other. Run such a campaign in one job: mdsuite run"
-        )
+    _require_divisible(campaign)
     require_lammps(campaign.engine, campaign.lammps_library)
     from mdsuite.evaluation import with_evaluators  # noqa: PLC0415  what follows takes torch with it
     from mdsuite.plan import claim, make_plan, require_accepted  # noqa: PLC0415
@@ -97,6 +92,19 @@ def _submit(file: Path | None, output: Path, flags: dict[str, Any], again: Seque
         arrays = f"{len(jobs.arrays)} arrays, for one may not have as many elements: {', '.join(jobs.arrays)}"
     click.echo(f"{least} runs in {asked.shards} shards: {arrays}, report {jobs.gather}")
     return 0
+
+
+def _require_divisible(campaign: Campaign) -> None:
+    """Raise InputError for a campaign whose runs depend on each other."""
+    from mdsuite.packs import NEVER  # noqa: PLC0415
+
+    if campaign.pack != NEVER:
+        raise InputError("shards integrate their runs one by one; leave --pack out, or integrate packs by mdsuite run")
+    if campaign.preparation.asked or campaign.early:
+        raise InputError(
+            "starts that are prepared and runs that end early are decided on while a campaign goes on; shards do not "
+            "know each other. Run such a campaign in one job: mdsuite run"
+        )
 
 
 @click.command("run-shard")
