@@ -9,7 +9,7 @@ from math import ceil, inf
 from mdsuite.evaluation import Told, cost_of, unmade
 from mdsuite.packs import AUTO, NEVER, Member
 from mdsuite.runs import Run
-from mdsuite_driver.models.batch import Batch, batch_of
+from mdsuite_driver.models.batch import Evaluator, batch_of
 from mdsuite_driver.models.compiled import package_of
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import ModelError, is_compiled, uncompiled
@@ -25,7 +25,7 @@ class Packer:
     wanted: str | int
     jobs: int
     told: Told
-    _batches: dict[str, Batch | None] = field(default_factory=dict)
+    _batches: dict[str, Evaluator | None] = field(default_factory=dict)
 
     def __call__(self, alike: Sequence[Member]) -> int:
         """How many of these runs are to share a pack; 1 where the model takes one configuration at a time."""
@@ -36,7 +36,7 @@ class Packer:
             return 1
         return _fastest(batch, alike[0].run, len(alike), self.jobs) if self.wanted == AUTO else int(self.wanted)
 
-    def _batch(self, run: Run) -> Batch | None:
+    def _batch(self, run: Run) -> Evaluator | None:
         if run.model not in self._batches:
             try:
                 self._batches[run.model] = self._made(run)
@@ -45,7 +45,7 @@ class Packer:
                 self._batches[run.model] = None
         return self._batches[run.model]
 
-    def _made(self, run: Run) -> Batch:
+    def _made(self, run: Run) -> Evaluator:
         if is_compiled(run.model):
             source = uncompiled(run.model)
             package = package_of(load(source, trust=run.trust), batch=True)
@@ -55,7 +55,7 @@ class Packer:
         return batch_of(load(run.model, trust=run.trust))
 
 
-def _fastest(batch: Batch, run: Run, n_runs: int, jobs: int) -> int:
+def _fastest(batch: Evaluator, run: Run, n_runs: int, jobs: int) -> int:
     """The size with which all runs end first, by the time of a step; 1 where others gain little."""
     most = ceil(n_runs / jobs)
     sizes = sorted({1, most, *(2**k for k in range(1, most.bit_length()))})
@@ -67,7 +67,7 @@ def _fastest(batch: Batch, run: Run, n_runs: int, jobs: int) -> int:
     return best if seconds[best] < PAYS * seconds[1] else 1
 
 
-def _cost(batch: Batch, run: Run, size: int) -> float:
+def _cost(batch: Evaluator, run: Run, size: int) -> float:
     """Of one evaluation of so many, s; infinite where that cannot be."""
     seconds = cost_of(run, lambda question: batch.evaluate([question] * size))
     return inf if seconds is None else seconds

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 
-from mdsuite_driver import dialect, pack, wire
+from mdsuite_driver import dialect, wire
 from mdsuite_driver.dialect import Species
-from mdsuite_driver.models.batch import Batch, batch_of
-from mdsuite_driver.models.protocol import Configuration, Evaluation, Model
-from mdsuite_driver.soundness import require_sound
+from mdsuite_driver.exchange import exchange_of
+from mdsuite_driver.models.protocol import Model
 from mdsuite_driver.stream import PeerClosedError, Stream
 from mdsuite_driver.wire import WireError
 
@@ -61,7 +59,7 @@ class _Conversation:
         self._model = model
         self._species = species
         self._announcement: dialect.Announcement | None = None
-        self._batch: Batch | None = None
+        self._exchange = exchange_of(model, None)
         self._initialised = False
         self._pending: tuple[bytes, BaseException | None] | None = None
         self._token = token
@@ -90,13 +88,10 @@ class _Conversation:
         if nonce is not None and self._token is not None:
             self._stream.send(wire.encode_proof(dialect.proof(self._token, nonce)))
             return
-        batch = re.search(r"batch_size\s*:\s*(\d+)", text)
-        if batch and batch[1].lstrip("0") not in ("", "1"):
-            raise WireError(f"the server wants batches of {batch[1][:20]}, this driver serves one structure at a time")
         self._announcement = dialect.read_announcement(text)
         if self._announcement is not None:
             self._species = self._announcement.species
-            self._batch = batch_of(self._model) if self._announcement.n_members > 1 else None
+        self._exchange = exchange_of(self._model, self._announcement, wire.batch_size(text))
         self._initialised = True
 
     def _positions(self) -> None:
@@ -106,27 +101,14 @@ class _Conversation:
                 "the server's INIT does not name the elements, as plain i-PI's never does; "
                 "start the driver with --structure FILE"
             )
-        cell, positions = wire.read_positions(self._stream.receive, len(species.numbers))
-        configuration = Configuration(numbers=species.numbers, positions=positions, cell=cell, pbc=species.pbc)
+        asked = self._exchange.read(self._stream.receive, species)
         try:
-            self._pending = wire.encode_evaluation(*self._answer(configuration)), None
+            self._pending = self._exchange.answer(asked), None
+            self.n_evaluations += self._exchange.n_evaluations
         except Exception as error:
             if self._announcement is None:
                 raise
-            self._pending = wire.encode_evaluation(*dialect.failed(error, len(positions))), error
-
-    def _answer(self, configuration: Configuration) -> tuple[Evaluation, str]:
-        """An evaluation that may be integrated, and the extras."""
-        max_force = self._announcement.max_force if self._announcement else None
-        if self._batch is not None and self._announcement is not None:
-            n_members = self._announcement.n_members
-            answers = pack.evaluate(self._batch, configuration, n_members, max_force)
-            self.n_evaluations += n_members
-            return pack.encode(answers, len(configuration.numbers) // n_members)
-        evaluation = self._model.evaluate(configuration)
-        self.n_evaluations += 1
-        require_sound(evaluation, len(configuration.numbers), max_force)
-        return evaluation, ""
+            self._pending = wire.encode_evaluation(*dialect.failed(error, len(species.numbers))), error
 
     def _forces(self) -> None:
         if self._pending is None:

@@ -13,7 +13,7 @@ import click
 import numpy as np
 
 from mdsuite_driver.client import serve
-from mdsuite_driver.models.batch import Batch, batch_of
+from mdsuite_driver.models.batch import Evaluator, batch_of
 from mdsuite_driver.models.protocol import Configuration, Evaluation, Model, ModelCard
 from mdsuite_driver.stream import connect
 
@@ -87,7 +87,7 @@ class _Asked:
     def card(self) -> ModelCard:
         return self._model.card
 
-    def batch(self) -> Batch:
+    def batch(self) -> Evaluator:
         return batch_of(self._model)
 
     def evaluate(self, configuration: Configuration) -> Evaluation:

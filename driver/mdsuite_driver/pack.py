@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mdsuite_driver.dialect import Failure, failure_from, failure_of, read_ours
-from mdsuite_driver.models.batch import Batch
+from mdsuite_driver.models.batch import Evaluator
 from mdsuite_driver.models.protocol import Configuration, Evaluation, FloatArray
 from mdsuite_driver.soundness import UnsoundError, require_sound
 from mdsuite_driver.wire import WireError
@@ -24,17 +24,17 @@ Answer = Evaluation | Failure
 """Of one member."""
 
 
-def evaluate(batch: Batch, pack: Configuration, n_members: int, max_force: float | None) -> list[Answer]:
+def evaluate(batch: Evaluator, members: Sequence[Configuration], max_force: float | None) -> list[Answer]:
     """The answer of every member; one that cannot be evaluated, or must not be integrated, is told as that."""
-    members = _members(pack, n_members)
     try:
         found: list[Answer] = [*batch.evaluate(members)]
     except Exception:  # of one of them, and whose is found by asking for each
         found = [_alone(batch, member) for member in members]
-    return [sound(answer, len(pack.numbers) // n_members, max_force) for answer in found]
+    return [sound(answer, len(of.numbers), max_force) for answer, of in zip(found, members, strict=True)]
 
 
-def _members(pack: Configuration, n_members: int) -> list[Configuration]:
+def members(pack: Configuration, n_members: int) -> list[Configuration]:
+    """What travels in a pack."""
     shares = zip(np.split(pack.numbers, n_members), np.split(pack.positions, n_members), strict=True)
     return [
         Configuration(numbers=numbers, positions=positions, cell=pack.cell, pbc=pack.pbc)
@@ -42,7 +42,7 @@ def _members(pack: Configuration, n_members: int) -> list[Configuration]:
     ]
 
 
-def _alone(batch: Batch, member: Configuration) -> Answer:
+def _alone(batch: Evaluator, member: Configuration) -> Answer:
     try:
         return batch.evaluate([member])[0]
     except Exception as error:

@@ -10,8 +10,9 @@ Decoders take ``receive``, a callable that returns exactly the number of bytes a
 from __future__ import annotations
 
 import math
+import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -25,6 +26,7 @@ HARTREE = physical_constants["Hartree energy in eV"][0]  # eV
 HEADER_SIZE = 12
 CELL_SIZE = 72
 MAX_ATOMS = 10_000_000
+MAX_BATCH = 100_000
 MAX_TEXT = 64 * 1024 * 1024
 
 PROOF_SIZE = 32
@@ -91,9 +93,55 @@ def read_positions(receive: Receive, n_atoms: int | None = None) -> tuple[FloatA
     receive(CELL_SIZE)
     cell = _cell(columns).copy()
     positions = _doubles(receive, 3 * _count(receive, "POSDATA", n_atoms)) * BOHR
-    if not (_are_finite(cell.ravel()) and _are_finite(positions)):
-        raise WireError("POSDATA must carry finite numbers, got a cell or positions with NaN or infinity")
+    _require_finite(cell, positions)
     return cell, positions.reshape(-1, 3)
+
+
+def batch_size(text: str) -> int:
+    """How many configurations i-PI sends at a time, as INIT's text says; raises WireError for none or too many."""
+    told = re.search(r"\bbatch_size\s*:\s*(\d{1,9})\b", text)
+    if told is None:
+        if "batch_size" in text:
+            raise WireError(f"INIT must give batch_size as a number, got {text[:80]!r}")
+        return 1
+    if not 0 < int(told[1]) <= MAX_BATCH:
+        raise WireError(f"INIT must ask for batches of 1 to {MAX_BATCH} configurations, got {told[1]}")
+    return int(told[1])
+
+
+def encode_batch(cells: Sequence[FloatArray], positions: Sequence[FloatArray]) -> bytes:
+    """POSDATA of several configurations of equally many atoms: cells (3, 3) and positions (n_atoms, 3), Å."""
+    before = [_before_positions(np.asarray(cell, dtype=float).tobytes())[HEADER_SIZE:] for cell in cells]
+    after = [_bytes(each / BOHR) for each in positions]
+    return b"".join([header(POSDATA), struct.pack("<i", len(positions[0])), *before, *after])
+
+
+def read_batch(receive: Receive, size: int, n_atoms: int | None = None) -> list[tuple[FloatArray, FloatArray]]:
+    """What follows a POSDATA header of several configurations: cell and positions of each, as `read_positions`."""
+    n_atoms = _count(receive, "POSDATA", n_atoms)
+    if n_atoms * size > MAX_ATOMS:
+        raise WireError(f"POSDATA must carry at most {MAX_ATOMS} atoms, got {size} times {n_atoms}")
+    cells = []
+    for _ in range(size):
+        cells.append(_cell(receive(CELL_SIZE)).copy())
+        receive(CELL_SIZE)
+    positions = (_doubles(receive, 3 * n_atoms * size) * BOHR).reshape(size, n_atoms, 3)
+    _require_finite(np.array(cells), positions)
+    return list(zip(cells, positions, strict=True))
+
+
+def encode_evaluations(evaluations: Sequence[Evaluation]) -> bytes:
+    """FORCEREADY for several configurations of equally many atoms, without extras."""
+    return b"".join(
+        [
+            header(FORCEREADY),
+            *(struct.pack("<d", each.energy / HARTREE) for each in evaluations),
+            struct.pack("<i", len(evaluations[0].forces)),
+            *(_bytes(each.forces * (BOHR / HARTREE)) for each in evaluations),
+            *(_bytes(each.virial / HARTREE) for each in evaluations),
+            struct.pack("<i", 0) * len(evaluations),
+        ]
+    )
 
 
 @lru_cache(maxsize=64)  # as above
@@ -159,6 +207,11 @@ def _bytes(values: FloatArray) -> bytes:
 
 def _doubles(receive: Receive, n: int) -> FloatArray:
     return np.frombuffer(receive(8 * n), DOUBLE)
+
+
+def _require_finite(cell: FloatArray, positions: FloatArray) -> None:
+    if not (_are_finite(cell.ravel()) and _are_finite(positions.ravel())):
+        raise WireError("POSDATA must carry finite numbers, got a cell or positions with NaN or infinity")
 
 
 def _are_finite(numbers: FloatArray) -> bool:

@@ -93,14 +93,14 @@ def three(*places: float) -> Configuration:
 
 
 def test_the_member_that_ends_a_batch_is_found_and_the_others_are_answered():
-    answers = pack.evaluate(OneFails(), three(0.0, 6.0, 1.0), 3, max_force=None)
+    answers = pack.evaluate(OneFails(), pack.members(three(0.0, 6.0, 1.0), 3), max_force=None)
     assert [isinstance(each, Failure) for each in answers] == [False, True, False]
     failure = answers[1]
     assert isinstance(failure, Failure) and failure.message == "RuntimeError: too far"
 
 
 def test_a_force_beyond_the_limit_is_that_of_its_member():
-    answers = pack.evaluate(OneFails(), three(0.0, 1.0, 2.0), 3, max_force=1.0)
+    answers = pack.evaluate(OneFails(), pack.members(three(0.0, 1.0, 2.0), 3), max_force=1.0)
     assert all(isinstance(each, Failure) and each.kind == "huge_force" for each in answers)
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import ase.io
@@ -24,12 +25,13 @@ from mdsuite_driver import wire
 from mdsuite_driver.client import serve
 from mdsuite_driver.dialect import Species, read_announcement
 from mdsuite_driver.models.load import load
-from mdsuite_driver.models.protocol import Configuration, Evaluation
+from mdsuite_driver.models.protocol import Configuration, Evaluation, FloatArray
 from mdsuite_driver.soundness import NotFiniteError
 from mdsuite_driver.stream import PeerClosedError, Stream
 from mdsuite_driver.wire import WireError
 
 LJ = "ase:ase.calculators.lj:LennardJones?sigma=3.4&epsilon=0.0104&rc=8.0&smooth=True"
+CELLS = [np.eye(3), np.eye(3)]
 ARGON = Species(np.array([18, 18]), (False, False, False))
 
 
@@ -38,6 +40,22 @@ def argon_crystal():
     atoms.set_cell(atoms.cell[:] + np.array([[0, 0, 0], [0.5, 0, 0], [0.3, 0.2, 0]]), scale_atoms=True)
     atoms.rattle(0.1, seed=1)
     return atoms
+
+
+def crystals(n: int) -> list:
+    several = [argon_crystal() for _ in range(n)]
+    for k, atoms in enumerate(several):
+        atoms.rattle(0.05, seed=k)
+        atoms.set_cell(atoms.cell[:] * (1.0 + 0.01 * k), scale_atoms=True)
+    return several
+
+
+def molecules(n: int) -> list:
+    several = [molecule("CH3CH2OH") for _ in range(n)]
+    for k, atoms in enumerate(several):
+        atoms.set_cell(np.diag([30.0, 31.0, 32.0 + k]))
+        atoms.rattle(0.05, seed=k)
+    return several
 
 
 class Answers:
@@ -126,7 +144,9 @@ def test_status_tells_what_the_client_wants_next(pair):
     [
         (wire.header("NONSENSE"), "expected one of STATUS"),
         (wire.header(wire.GETFORCE), "before POSDATA"),
-        (wire.encode_init(0, "batch_size : 4"), "batches of 4"),
+        (wire.encode_init(0, "batch_size:0"), "batches of 1 to 100000 configurations, got 0"),
+        (wire.encode_init(0, "batch_size:many"), "batch_size as a number"),
+        (wire.encode_init(0, "batch_size:2") + wire.encode_batch(CELLS, np.zeros((2, 3, 3))), "carry 2 atoms, got 3"),
         (wire.encode_positions(np.eye(3), np.zeros((3, 3))), "carry 2 atoms, got 3"),
     ],
 )
@@ -197,17 +217,17 @@ def test_ase_gets_the_energy_forces_and_stress_of_a_triclinic_crystal(tmp_path: 
     assert process.returncode == 0, output
 
 
-IPI_INPUT = """<simulation verbosity='low'>
+IPI_INPUT = """<simulation verbosity='low'> <prng> <seed> 1 </seed> </prng>
   <output prefix='out'>
     <properties filename='energies' stride='1'> [ step, conserved, potential, kinetic_md ] </properties>
   </output>
   <total_steps> 20 </total_steps>
   <ffsocket name='driver' mode='unix' pbc='False'>
-    <consolidate_messages> {consolidated} </consolidate_messages>
+    <consolidate_messages> {consolidated} </consolidate_messages> <batch_size> {batch_size} </batch_size>
     <address> {name} </address> <latency> 1e-3 </latency> <timeout> 60 </timeout>
   </ffsocket>
   <system>
-    <initialize nbeads='1'>
+    <initialize nbeads='{n_beads}'>
       <file mode='ase' units='angstrom'> start.extxyz </file>
       <velocities mode='thermal' units='kelvin'> 100 </velocities>
     </initialize>
@@ -246,12 +266,68 @@ def test_i_pis_own_sockets_get_what_the_model_says(tmp_path: Path, consolidated:
         np.testing.assert_allclose(np.asarray(virial)[upper] * wire.HARTREE, expected.virial[upper], rtol=1e-9)
 
 
+BATCHED = {"a model of batches": ("painn-ultra-tiny", molecules), "a model of one at a time": (LJ, crystals)}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as above
+@pytest.mark.parametrize(("source", "several"), BATCHED.values(), ids=BATCHED)
+def test_i_pis_batches_are_answered_one_by_one(tmp_path: Path, source: str, several: Callable[[int], list]):
+    atoms = several(5)  # of which i-PI sends three and two, the latter filled up by one that is there twice
+    ase.io.write(tmp_path / "start.extxyz", atoms[0])
+    name = f"mdsuite-test-batches-{os.getpid()}"
+    interface = InterfaceSocket(address=name, mode="unix", batch_size=3)
+    interface.requests = []
+    interface.open()
+    client = driver("--model", source, "--unix", name, "--structure", str(tmp_path / "start.extxyz"))
+    try:
+        results = all_requested(interface, atoms)
+    finally:
+        interface.close()
+    said, _ = client.communicate(timeout=20)
+    assert (client.returncode, b"served 6 evaluations" in said) == (0, True), said
+    model = load(source)
+    for each, (energy, forces, virial, _) in zip(atoms, results, strict=True):
+        expected = model.evaluate(asked(each))
+        np.testing.assert_allclose(energy * wire.HARTREE, expected.energy, rtol=1e-9)
+        in_ev = np.reshape(forces, (-1, 3)) * wire.HARTREE / wire.BOHR
+        np.testing.assert_allclose(in_ev, expected.forces, rtol=1e-9, atol=1e-10)
+        np.testing.assert_allclose(virial * wire.HARTREE, expected.virial, rtol=1e-9, atol=1e-9)
+
+
+def asked(atoms) -> Configuration:
+    """What a driver is asked about atoms."""
+    first, second, third = (bool(each) for each in atoms.pbc)
+    return Configuration(
+        numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell[:], pbc=(first, second, third)
+    )
+
+
 def requested(interface: InterfaceSocket, atoms) -> list:
     """What i-PI gets for atoms, in atomic units."""
+    (result,) = all_requested(interface, [atoms])
+    return result
+
+
+def all_requested(interface: InterfaceSocket, several: list) -> list:
+    """What i-PI gets for each of several requests that it has at once."""
+    requests = [request(number, atoms) for number, atoms in enumerate(several)]
+    interface.requests += requests
+    end = time.monotonic() + 60
+    while any(each["status"] != "Done" for each in requests):
+        assert time.monotonic() < end
+        interface.poll()
+        time.sleep(1e-3)
+    for each in requests:
+        interface.requests.remove(each)
+    return [each["result"] for each in requests]
+
+
+def request(number: int, atoms) -> ForceRequest:
+    """One of i-PI's."""
     columns = atoms.cell[:].T / wire.BOHR
-    request = ForceRequest(
+    return ForceRequest(
         {
-            "id": 0,
+            "id": number,
             "pos": atoms.positions.ravel() / wire.BOHR,
             "active": np.arange(3 * len(atoms)),
             "cell": (columns, np.linalg.inv(columns)),
@@ -264,42 +340,59 @@ def requested(interface: InterfaceSocket, atoms) -> list:
             "t_finished": 0,
         }
     )
-    interface.requests.append(request)
-    end = time.monotonic() + 60
-    while request["status"] != "Done":
-        assert time.monotonic() < end
-        interface.poll()
-        time.sleep(1e-3)
-    interface.requests.remove(request)
-    return request["result"]
 
 
 @pytest.mark.parametrize("consolidated", [True, False])
 def test_i_pi_integrates_with_our_driver(tmp_path: Path, consolidated: bool):
+    energies, said = integrated(tmp_path, "ase:ase.calculators.emt:EMT", consolidated=consolidated)
+    assert len(energies) == 21
+    assert "served 21 evaluations" in said
+
+
+def test_beads_are_integrated_alike_one_by_one_in_batches_and_over_several_connections(tmp_path: Path):
+    (alone, _), (batched, said), (together, also) = (
+        integrated(tmp_path / how, "painn-ultra-tiny", *flags, n_beads=4, batch_size=size)
+        for how, size, flags in (
+            ("alone", 1, ()),
+            ("batched", 4, ()),
+            ("together", 1, ("--connections", "4", "--batch-wait-ms", "200")),
+        )
+    )
+    assert "served 84 evaluations" in said
+    assert "served 84 evaluations in 21 batches" in also
+    assert batched == pytest.approx(alone, rel=1e-8)
+    assert together == pytest.approx(alone, rel=1e-8)
+
+
+def integrated(
+    folder: Path, model: str, *flags: str, n_beads: int = 1, batch_size: int = 1, consolidated: bool = True
+) -> tuple[FloatArray, str]:
+    """The energies that i-PI writes, and what the driver that served it has said."""
     atoms = molecule("C2H6")
     atoms.set_cell(np.eye(3) * 20)
-    ase.io.write(tmp_path / "start.extxyz", atoms)
+    folder.mkdir(exist_ok=True)
+    ase.io.write(folder / "start.extxyz", atoms)
     name = f"mdsuite-test-ipi-{os.getpid()}"
-    (tmp_path / "input.xml").write_text(IPI_INPUT.format(name=name, consolidated=consolidated))
+    text = IPI_INPUT.format(name=name, consolidated=consolidated, n_beads=n_beads, batch_size=batch_size)
+    (folder / "input.xml").write_text(text)
     ipi = subprocess.Popen(
         [str(Path(sys.executable).with_name("i-pi")), "input.xml"],
-        cwd=tmp_path,
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    client = driver(
-        "--model", "ase:ase.calculators.emt:EMT", "--unix", name, "--structure", str(tmp_path / "start.extxyz")
-    )
+    client = driver("--model", model, "--unix", name, "--structure", str(folder / "start.extxyz"), *flags)
     try:
         said, _ = ipi.communicate(timeout=90)
         assert ipi.returncode == 0, said
-        assert client.wait(timeout=20) == 0
+        told, _ = client.communicate(timeout=20)
+        assert client.returncode == 0, told
     finally:
         for process in (ipi, client):
             process.kill()
             process.communicate()
-    assert len(np.loadtxt(tmp_path / "out.energies")) == 21
+    return np.loadtxt(folder / "out.energies"), told.decode()
 
 
 def test_the_driver_exits_soon_after_its_server_was_killed(tmp_path: Path):

@@ -224,3 +224,52 @@ def test_a_message_cut_short_is_never_taken_for_a_whole_one(length: int):
     message = wire.encode_evaluation(evaluation(n_atoms=6))
     with pytest.raises(ConnectionError):
         wire.read_evaluation(exact(body(message[:length])))
+
+
+def with_nan_at(message: bytes, place: int) -> bytes:
+    return message[:place] + struct.pack("<d", np.nan) + message[place + 8 :]
+
+
+def test_a_batch_is_read_as_its_configurations_are():
+    random = np.random.default_rng(0)
+    cells = [CELL, 2.0 * CELL, CELL.T]
+    positions = [random.normal(size=(5, 3)) for _ in cells]
+    told = wire.read_batch(exact(body(wire.encode_batch(cells, positions))), 3, 5)
+    for (cell, where), one, other in zip(told, cells, positions, strict=True):
+        alone = wire.read_positions(exact(body(wire.encode_positions(one, other))), 5)
+        assert np.array_equal(cell, alone[0])
+        assert np.array_equal(where, alone[1])
+
+
+@pytest.mark.parametrize(
+    ("message", "size", "said"),
+    [
+        (wire.encode_batch([CELL] * 2, [POSITIONS] * 2), 3, "of 72"),
+        (wire.encode_batch([CELL] * 2, [POSITIONS, np.nan * POSITIONS]), 2, "finite"),
+        (with_nan_at(wire.encode_batch([CELL] * 2, [POSITIONS] * 2), 16), 2, "finite"),
+        (wire.encode_batch([CELL] * 2, [np.zeros((3, 3))] * 2), 2, "carry 2 atoms, got 3"),
+        (wire.encode_batch([CELL] * 2, [POSITIONS] * 2), wire.MAX_ATOMS, "at most 10000000 atoms"),
+    ],
+)
+def test_a_batch_that_is_none_is_refused(message: bytes, size: int, said: str):
+    with pytest.raises((WireError, ConnectionError), match=said):
+        wire.read_batch(exact(body(message)), size, 2)
+
+
+@pytest.mark.parametrize(("text", "size"), [("", 1), (" batch_size:8", 8), ("k : v, batch_size:16", 16), ("size:3", 1)])
+def test_the_size_of_batches_is_read_from_what_i_pi_says(text: str, size: int):
+    assert wire.batch_size(text) == size
+
+
+def test_answers_to_a_batch_follow_each_other_as_i_pi_reads_them():
+    several = [evaluation(energy=energy) for energy in (-1.0, 2.5, 0.0)]
+    receive = exact(body(wire.encode_evaluations(several)))
+    energies = np.frombuffer(receive(24)) * wire.HARTREE
+    (n_atoms,) = struct.unpack("<i", receive(4))
+    forces = np.frombuffer(receive(3 * 2 * 24)).reshape(3, 2, 3) * wire.HARTREE / wire.BOHR
+    virials = np.frombuffer(receive(3 * 72)).reshape(3, 3, 3) * wire.HARTREE
+    extras = struct.unpack("<3i", receive(12))
+    assert (n_atoms, extras) == (2, (0, 0, 0))
+    assert energies == pytest.approx([-1.0, 2.5, 0.0])
+    assert forces == pytest.approx(np.array([each.forces for each in several]))
+    assert virials == pytest.approx(np.array([each.virial for each in several]))

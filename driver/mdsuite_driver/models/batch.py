@@ -7,6 +7,7 @@ is answered otherwise in its last digits, as sums are then cut otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -31,17 +32,25 @@ AtomGraph = Callable[[IntArray, IntArray, IntArray, FloatArray], tuple[FloatArra
 """From numbers, i, j and vectors to the energies of atoms and the derivative of their sum by the vectors."""
 
 
+class Evaluator(Protocol):
+    """Who is asked for several configurations at once."""
+
+    def evaluate(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
+        """Energy, forces and virial of each."""
+        ...
+
+
 @runtime_checkable
 class Batching(Model, Protocol):
     """A model that can be asked for several configurations at once."""
 
-    def batch(self) -> Batch:
+    def batch(self) -> Evaluator:
         """Whom to ask for them; raises ModelError where there is nobody."""
         ...
 
 
 class Batch:
-    """What is asked for several configurations at once."""
+    """A graph that is asked for several configurations at once."""
 
     def __init__(self, graph: AtomGraph, card: ModelCard) -> None:
         self._graph = graph
@@ -77,7 +86,18 @@ def side_by_side(network: nn.Module, card: ModelCard) -> Batch:
     return Batch(atom_graph_of(EnergiesAndGradient(network), card.dtype), card)
 
 
-def batch_of(model: Model) -> Batch:
+@dataclass(frozen=True, slots=True)
+class OneByOne:
+    """A model that takes one configuration at a time, asked for several."""
+
+    model: Model
+
+    def evaluate(self, configurations: Sequence[Configuration]) -> list[Evaluation]:
+        """Energy, forces and virial of each."""
+        return [self.model.evaluate(each) for each in configurations]
+
+
+def batch_of(model: Model) -> Evaluator:
     """Whom to ask for several configurations; raises ModelError for a model that takes one at a time."""
     if not isinstance(model, Batching):
         raise ModelError(
@@ -85,3 +105,8 @@ def batch_of(model: Model) -> Batch:
             "project's PaiNN and ACE, and for seed students"
         )
     return model.batch()
+
+
+def evaluator_of(model: Model) -> Evaluator:
+    """Whom to ask for several configurations, be it one after the other."""
+    return batch_of(model) if isinstance(model, Batching) else OneByOne(model)
