@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import sys
+from collections.abc import Sequence
+from functools import partial
 
 import click
 
@@ -16,6 +18,7 @@ from mdsuite_driver.orders import serve_in_turn
 from mdsuite_driver.parent import die_with_supervisor
 from mdsuite_driver.soundness import UnsoundError
 from mdsuite_driver.stream import connect
+from mdsuite_driver.together import Gathering, serve_together
 
 UNSOUND = 3
 
@@ -24,13 +27,20 @@ UNSOUND = 3
 @click.option(
     "--model", required=True, metavar="M", help="Path of a checkpoint, a bundled name, or ase:FILE.py:FACTORY."
 )
-@click.option("--unix", metavar="NAME", help="UNIX socket: i-PI's name (/tmp/ipi_NAME), or a path with a slash.")
-@click.option("--host", metavar="HOST", help="Host of an INET socket, with --port.")
-@click.option("--port", type=click.IntRange(1, 65535), metavar="PORT", help="Port of an INET socket.")
+@click.option(
+    "--unix", metavar="NAME", multiple=True, help="UNIX socket: i-PI's name (/tmp/ipi_NAME), or a path with a slash."
+)
+@click.option("--host", metavar="HOST", help="Host of INET sockets, with --port.")
+@click.option("--port", type=click.IntRange(1, 65535), metavar="PORT", multiple=True, help="Port of an INET socket.")
 @click.option("--structure", metavar="FILE", help="Elements and periodicity, for servers that do not send them (i-PI).")
 @click.option("--threads", type=click.IntRange(1), default=1, help="CPU threads of the model.")
 @click.option("--patience-s", type=float, default=60.0, help="How long to wait for the server to listen, s.")
 @click.option("--idle-s", type=float, help="Exit when the server is silent for so long, s.  [default: never]")
+@click.option("--connections", type=click.IntRange(1), default=1, help="To every server.")
+@click.option(
+    "--batch", type=click.IntRange(1), help="Most configurations evaluated at once.  [default: all that are asked]"
+)
+@click.option("--batch-wait-ms", type=float, default=1.0, help="How long a request waits for others, ms.")
 @click.option("--double", is_flag=True, help="Compute in float64, whatever the model computes in by itself.")
 @click.option("--trust", is_flag=True, help="Run code and pickles stored in the model's file.")
 @click.option(
@@ -38,18 +48,24 @@ UNSOUND = 3
 )
 def main(
     model: str,
-    unix: str | None,
+    unix: Sequence[str],
     host: str | None,
-    port: int | None,
+    port: Sequence[int],
     structure: str | None,
     threads: int,
     patience_s: float,
     idle_s: float | None,
+    connections: int,
+    batch: int | None,
+    batch_wait_ms: float,
     double: bool,
     trust: bool,
     orders_fd: int | None,
 ) -> None:
     """Serve a model to an i-PI server until it says EXIT or closes.
+
+    Several --unix or --port are several servers, which are served at once; with several --connections one server has
+    as many requests answered at once. What arrives together is evaluated as one batch.
 
     Exit codes: 0 served to the end, 1 an error, 2 bad input, 3 the model's answer must not be integrated.
 
@@ -58,17 +74,25 @@ def main(
         mdsuite-driver --model painn-ultra-tiny --unix water --structure start.xyz
     """
     die_with_supervisor()
-    address = None if orders_fd is not None else _address(unix, host, port)
+    addresses = [] if orders_fd is not None else _addresses(unix, host, port) * connections
     try:
         served = _model(model, threads=threads, double=double, trust=trust)
-        if address is None:
+        if not addresses:
             with socket.socket(fileno=orders_fd) as channel:
                 serve_in_turn(channel, served, patience=patience_s)
             return
-        with contextlib.closing(connect(address, patience=patience_s)) as stream:
-            click.echo(f"serving {served.card}")
-            n_evaluations = serve(stream, served, _species(structure), idle=idle_s)
-        click.echo(f"served {n_evaluations} evaluations")
+        click.echo(f"serving {served.card}")
+        servers = [partial(connect, each, patience=patience_s) for each in addresses]
+        if len(servers) == 1:
+            with contextlib.closing(servers[0]()) as stream:
+                n_evaluations = serve(stream, served, _species(structure), idle=idle_s)
+            click.echo(f"served {n_evaluations} evaluations")
+            return
+        gathering = Gathering(at_most=batch or sys.maxsize, patience=1e-3 * batch_wait_ms)
+        n_evaluations, n_batches = serve_together(
+            servers, served, gathering, _species(structure), idle=idle_s, told=partial(click.echo, err=True)
+        )
+        click.echo(f"served {n_evaluations} evaluations in {n_batches} batches")
     except KeyboardInterrupt:
         sys.exit(130)
     except UnsoundError as error:
@@ -76,11 +100,11 @@ def main(
         sys.exit(UNSOUND)
 
 
-def _address(unix: str | None, host: str | None, port: int | None) -> str | tuple[str, int]:
+def _addresses(unix: Sequence[str], host: str | None, port: Sequence[int]) -> list[str | tuple[str, int]]:
     if unix and not (host or port):
-        return unix if "/" in unix else f"/tmp/ipi_{unix}"  # where i-PI puts its sockets
+        return [name if "/" in name else f"/tmp/ipi_{name}" for name in unix]  # where i-PI puts its sockets
     if host and port and not unix:
-        return host, port
+        return [(host, each) for each in port]
     raise click.UsageError("wanted either --unix NAME or --host HOST with --port PORT")
 
 

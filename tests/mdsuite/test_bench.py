@@ -112,6 +112,12 @@ def test_batches_are_timed(how: str):
     assert 0.0 < CONTENDERS[asked.contender](asked) < 1.0
 
 
+@pytest.mark.parametrize("how", ["in batches", "over connections of a driver"])
+def test_beads_are_timed(how: str):
+    beads = replace(task(f"beads {how}", n_atoms=4, steps=200), n_runs=2)
+    assert 0.0 < CONTENDERS[beads.contender](beads) < 1.0
+
+
 def test_evaluations_that_take_long_are_fewer(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(contenders, "ENOUGH", 0.0)
     assert contenders._repeated(lambda: None, 1000) == contenders.FEW

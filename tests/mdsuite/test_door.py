@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import stat
 import struct
@@ -12,9 +13,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
+from ase.build import molecule
 from factories import argon, run
 
 from mdsuite.execution import door as doors
@@ -22,6 +27,7 @@ from mdsuite.execution import supervise as supervision
 from mdsuite.execution.door import Door, DoorError
 from mdsuite.execution.supervise import Status, supervise
 from mdsuite.runs import Coupling, write_run
+from mdsuite_analysis.read import read_energies
 from mdsuite_driver import dialect, wire
 from mdsuite_driver.stream import PeerClosedError, Stream
 
@@ -300,6 +306,37 @@ def test_somebody_foreign_who_does_not_speak_i_pi_makes_room_for_the_next(tmp_pa
     assert (outcome.status, len(addresses)) == (Status.DONE, 2)
     assert clients[0].wait(20) == 0
     strangers[0].close()
+
+
+def test_one_driver_serves_several_runs_at_once(tmp_path: Path):
+    student = run(molecule("CH3CH2OH"), timestep=0.0005, model="painn-ultra-tiny", n_steps=60)
+    theirs = replace(student, model="ipi:theirs", coupling=Coupling(accept_foreign=True))
+    for name, each in {"alone": student, "one": theirs, "two": theirs}.items():
+        write_run(each, tmp_path / name)
+    assert supervise(tmp_path / "alone").status is Status.DONE
+
+    addresses: SimpleQueue[str] = SimpleQueue()
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(supervise, tmp_path / name, waiting=addresses.put) for name in ("one", "two")]
+        asked = [flag for _ in runs for flag in addresses.get(timeout=30).split()]
+        command = [
+            sys.executable,
+            "-m",
+            "mdsuite_driver.cli",
+            "--model",
+            "painn-ultra-tiny",
+            *asked,
+            "--batch-wait-ms",
+            "20",
+        ]
+        driver = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert [each.result().status for each in runs] == [Status.DONE] * 2, driver.stderr
+    told = re.search(r"served (\d+) evaluations in (\d+) batches", driver.stdout)
+    assert told is not None, driver.stdout
+    assert int(told[2]) < 0.8 * int(told[1])
+    alone, one, two = (read_energies(tmp_path / name).total_energy for name in ("alone", "one", "two"))
+    assert one == pytest.approx(alone, abs=1e-9)
+    assert two == pytest.approx(alone, abs=1e-9)
 
 
 def test_the_token_is_not_inherited_by_what_the_model_starts(monkeypatch: pytest.MonkeyPatch):
