@@ -106,6 +106,20 @@ BATCHES = OfModel(
         "as a batch, compiled",
     ),
 )
+BEADS = OfModel(
+    title="a step of a ring polymer in i-PI, with mdsuite-driver",
+    unit="step of all beads",
+    contenders=(
+        "beads one after the other",
+        "beads on a driver for each processor",
+        "beads over connections of a driver",
+        "beads in batches",
+        "beads one after the other, compiled",
+        "beads on a driver for each processor, compiled",
+        "beads over connections of a driver, compiled",
+        "beads in batches, compiled",
+    ),
+)
 SIZES = replace(EVALUATION, title="cost against atoms", contenders=("model alone", "model alone, compiled"))
 STEP = OfModel(
     title="a step of NVE",

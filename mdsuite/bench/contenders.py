@@ -30,6 +30,7 @@ from mdsuite.bench.interleaved import Task
 from mdsuite.packs import AUTO, NEVER
 from mdsuite.structures import configuration, maxwell_velocities, read_structure
 from mdsuite_driver.heap import keep_freed_memory
+from mdsuite_driver.models.batch import evaluator_of
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import NOTHING, Configuration, Model, as_compiled
 
@@ -274,60 +275,77 @@ def _write(task: Task, path: Path, *, boxed: bool = False) -> None:
     ase.io.write(path, atoms)
 
 
-def _of_ipi(driver: Callable[[Task, str, Path], list[str]]) -> Measure:
+def _of_ipi(drivers: Callable[[Task, str, Path], list[list[str]]], *, batched: bool = False) -> Measure:
     def measure(task: Task) -> float:
-        """i-PI's own program and a driver, both timed from outside: many steps less few."""
+        """i-PI's own program and drivers, all timed from outside: many steps less few."""
+        evaluator_of(load(task.model, trust=task.trust))  # made, where it is compiled, before it is timed
         few = task.steps // FEW
-        return (_ipi(task, task.steps, driver) - _ipi(task, few, driver)) / (task.steps - few)
+        many, less = (_ipi(task, steps, drivers, batched=batched) for steps in (task.steps, few))
+        return (many - less) / (task.steps - few)
 
     return measure
 
 
-def _ipi(task: Task, steps: int, driver: Callable[[Task, str, Path], list[str]]) -> float:
+def _ipi(task: Task, steps: int, drivers: Callable[[Task, str, Path], list[list[str]]], *, batched: bool) -> float:
     program = shutil.which("i-pi") or str(Path(sys.executable).with_name("i-pi"))
     with tempfile.TemporaryDirectory(prefix="mdsuite-bench-") as made:
         folder, name = Path(made), f"mdsuite-bench-{time.time_ns()}"
         _write(task, folder / "start.extxyz", boxed=True)
-        (folder / "input.xml").write_text(IPI.format(name=name, steps=steps, fs=TIMESTEP, kelvin=TEMPERATURE))
+        asked = {"n_beads": task.n_runs, "batch_size": task.n_runs if batched else 1}
+        (folder / "input.xml").write_text(IPI.format(name=name, steps=steps, fs=TIMESTEP, kelvin=TEMPERATURE, **asked))
         begun = time.perf_counter()
         server = subprocess.Popen([program, "input.xml"], cwd=folder, stdout=DEVNULL, stderr=DEVNULL)
         while not Path(f"/tmp/ipi_{name}").exists():
             if server.poll() is not None:
                 raise RuntimeError(f"i-PI ended with {server.returncode} before a driver came")
             time.sleep(0.01)
-        client = subprocess.Popen(
-            driver(task, name, folder / "start.extxyz"), cwd=folder, stdout=DEVNULL, stderr=DEVNULL
-        )
+        clients = [
+            subprocess.Popen(command, cwd=folder, stdout=DEVNULL, stderr=DEVNULL)
+            for command in drivers(task, name, folder / "start.extxyz")
+        ]
         code = server.wait()
         seconds = time.perf_counter() - begun
-        client.kill()
-        client.wait()
+        for client in clients:
+            client.kill()
+            client.wait()
     if code:
         raise RuntimeError(f"i-PI ended with {code}")
     return seconds
 
 
-def _stock(_task: Task, name: str, _structure: Path) -> list[str]:
-    return [str(Path(sys.executable).with_name("i-pi-py_driver")), "-u", "-a", name, "-m", "gas"]
+def _stock(_task: Task, name: str, _structure: Path) -> list[list[str]]:
+    return [[str(Path(sys.executable).with_name("i-pi-py_driver")), "-u", "-a", name, "-m", "gas"]]
 
 
-def _ours(task: Task, name: str, structure: Path) -> list[str]:
+def _ours(task: Task, name: str, structure: Path) -> list[list[str]]:
     return [
-        *(sys.executable, "-m", "mdsuite_driver.cli", "--model", task.model),
-        *("--unix", name, "--structure", str(structure), "--threads", str(task.threads)),
+        [
+            *(sys.executable, "-m", "mdsuite_driver.cli", "--model", task.model),
+            *("--unix", name, "--structure", str(structure), "--threads", str(task.threads)),
+        ]
     ]
+
+
+def _on_each_processor(task: Task, name: str, structure: Path) -> list[list[str]]:
+    return _ours(task, name, structure) * max(1, _jobs() // task.threads)
+
+
+def _over_connections(task: Task, name: str, structure: Path) -> list[list[str]]:
+    return [[*command, "--connections", str(task.n_runs)] for command in _ours(task, name, structure)]
 
 
 IPI = """<simulation verbosity="quiet">
   <output prefix="o"><properties stride="1000000" filename="p">[step]</properties></output>
   <total_steps>{steps}</total_steps>
-  <ffsocket mode="unix" name="driver" pbc="false"><address>{name}</address><latency>0.0</latency></ffsocket>
+  <ffsocket mode="unix" name="driver" pbc="false"><address>{name}</address><latency>0.0</latency>
+    <batch_size>{batch_size}</batch_size></ffsocket>
   <system>
-    <initialize nbeads="1">
+    <initialize nbeads="{n_beads}">
       <file mode="ase">start.extxyz</file>
       <velocities mode="thermal" units="kelvin">{kelvin}</velocities>
     </initialize>
     <forces><force forcefield="driver"/></forces>
+    <ensemble><temperature units="kelvin">{kelvin}</temperature></ensemble>
     <motion mode="dynamics">
       <dynamics mode="nve"><timestep units="femtosecond">{fs}</timestep></dynamics>
     </motion>
@@ -449,6 +467,14 @@ CONTENDERS: Mapping[str, Measure] = MappingProxyType(
         "ASE SocketIOCalculator": ase_socket,
         "i-PI with its own driver": _of_ipi(_stock),
         "i-PI with mdsuite-driver": _of_ipi(_ours),
+        "beads one after the other": _of_ipi(_ours),
+        "beads one after the other, compiled": _compiled(_of_ipi(_ours)),
+        "beads on a driver for each processor": _of_ipi(_on_each_processor),
+        "beads on a driver for each processor, compiled": _compiled(_of_ipi(_on_each_processor)),
+        "beads over connections of a driver": _of_ipi(_over_connections),
+        "beads over connections of a driver, compiled": _compiled(_of_ipi(_over_connections)),
+        "beads in batches": _of_ipi(_ours, batched=True),
+        "beads in batches, compiled": _compiled(_of_ipi(_ours, batched=True)),
         "runs at once (mdsuite)": _at_once(NEVER),
         "runs at once, compiled (mdsuite)": _compiled(_at_once(NEVER)),
         "runs in packs (mdsuite)": _at_once(AUTO),

@@ -76,15 +76,23 @@ def bench_model(model: str, structures: tuple[str, ...], output: Path, numbers: 
 
 @bench.command("md")
 @of_bench
-def bench_md(model: str, structures: tuple[str, ...], output: Path, **flags: Any) -> None:
+@click.option("--beads", "numbers", type=click.IntRange(1), multiple=True, help="Ring polymers of so many, in i-PI.")
+def bench_md(model: str, structures: tuple[str, ...], output: Path, numbers: tuple[int, ...], **flags: Any) -> None:
     """Measure a step of whole NVE runs of MODEL, beside ASE with the same model and beside the model alone.
 
     \b
     mdsuite bench md painn-original --structure ethanol
+    mdsuite bench md painn-tiny --structure ethanol --beads 8
 
     Exit codes: 0 measured, 2 bad input, 3 something was not run.
     """  # noqa: D301  \b is click's
-    finish(lambda: _bench(output, lambda of, told: of.of_model(of.STEP, model, structures, told=told, **flags)))
+
+    def measure(of: Any, told: Callable[[str], None]) -> Any:
+        if numbers:
+            return of.of_model(of.BEADS, model, structures, told=told, numbers=numbers, **flags)
+        return of.of_model(of.STEP, model, structures, told=told, **flags)
+
+    finish(lambda: _bench(output, measure))
 
 
 @bench.command("scaling")
