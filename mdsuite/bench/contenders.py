@@ -222,12 +222,23 @@ def _written_runs(task: Task, engine: str, steps: int, folder: Path) -> dict[str
     return {run.id: run_folder(folder, run.id) for run in runs}
 
 
+def _of_a_step(seconds: Callable[[int], float], steps: int) -> float:
+    """Seconds of a step without those of the start; raises RuntimeError where the start hides them."""
+    few = steps // FEW
+    many, less = seconds(steps), seconds(few)
+    if many <= less:
+        raise RuntimeError(
+            f"{steps} steps took {many:.3g} s and {few} took {less:.3g} s: what starting takes hides what steps take; "
+            "give more --steps"
+        )
+    return (many - less) / (steps - few)
+
+
 def _at_once(pack: str) -> Measure:
     def measure(task: Task) -> float:
         """Runs as `mdsuite run` carries them out, as many at a time as there are CPUs: many steps of all less few."""
-        few = task.steps // FEW
         size = _pack_size(task, pack)
-        return (_all_runs(task, task.steps, size) - _all_runs(task, few, size)) / (task.steps - few)
+        return _of_a_step(lambda steps: _all_runs(task, steps, size), task.steps)
 
     return measure
 
@@ -279,9 +290,7 @@ def _of_ipi(drivers: Callable[[Task, str, Path], list[list[str]]], *, batched: b
     def measure(task: Task) -> float:
         """i-PI's own program and drivers, all timed from outside: many steps less few."""
         evaluator_of(load(task.model, trust=task.trust))  # made, where it is compiled, before it is timed
-        few = task.steps // FEW
-        many, less = (_ipi(task, steps, drivers, batched=batched) for steps in (task.steps, few))
-        return (many - less) / (task.steps - few)
+        return _of_a_step(lambda steps: _ipi(task, steps, drivers, batched=batched), task.steps)
 
     return measure
 

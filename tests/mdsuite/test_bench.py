@@ -89,33 +89,50 @@ def test_the_exponent_against_runs_is_found(monkeypatch: pytest.MonkeyPatch, tmp
     assert "runs^1" in done.output
 
 
+def test_what_starting_takes_is_not_counted():
+    assert contenders._of_a_step(lambda steps: 2.0 + 1e-3 * steps, 200) == pytest.approx(1e-3)
+
+
+def test_a_start_that_hides_what_steps_take_is_told():
+    with pytest.raises(RuntimeError, match=r"200 steps took 2 s and 50 took 3 s: .* give more --steps"):
+        contenders._of_a_step(lambda steps: 2.0 if steps == 200 else 3.0, 200)
+
+
+@pytest.fixture
+def with_the_start(monkeypatch: pytest.MonkeyPatch):
+    """Every step counts, and the start: what so few steps as those of a test take is hidden by it."""
+    monkeypatch.setattr(contenders, "_of_a_step", lambda seconds, steps: seconds(steps))
+
+
+@pytest.mark.usefixtures("with_the_start")
 @pytest.mark.parametrize("how", ["at once", "in packs"])
 def test_runs_at_once_are_timed(how: str):
-    asked = replace(task(f"runs {how} (mdsuite)", steps=1000), n_runs=2)
-    assert abs(CONTENDERS[asked.contender](asked)) < 1.0  # many steps less few, on a machine that does other things
+    asked = replace(task(f"runs {how} (mdsuite)", steps=200), n_runs=2)
+    assert CONTENDERS[asked.contender](asked) > 0.0
 
 
 @pytest.mark.parametrize("contender", ["model alone", "ASE in its process", "ASE (mdsuite)"])
 def test_contenders_are_timed(contender: str):
-    assert 0.0 < CONTENDERS[contender](task(contender, steps=3000)) < 1.0
+    assert CONTENDERS[contender](task(contender, steps=3000)) > 0.0
 
 
 @pytest.mark.parametrize("how", ["TorchScript", "float32"])
 def test_a_network_is_timed_in_other_forms(how: str):
     asked = replace(task(f"model alone, {how}", steps=20), model="painn-ultra-tiny", structure="ethanol")
-    assert 0.0 < CONTENDERS[asked.contender](asked) < 1.0
+    assert CONTENDERS[asked.contender](asked) > 0.0
 
 
 @pytest.mark.parametrize("how", ["one after the other", "as a batch"])
 def test_batches_are_timed(how: str):
     asked = replace(task(how, steps=20), model="painn-ultra-tiny", structure="ethanol", n_runs=3)
-    assert 0.0 < CONTENDERS[asked.contender](asked) < 1.0
+    assert CONTENDERS[asked.contender](asked) > 0.0
 
 
+@pytest.mark.usefixtures("with_the_start")
 @pytest.mark.parametrize("how", ["in batches", "over connections of a driver"])
 def test_beads_are_timed(how: str):
-    beads = replace(task(f"beads {how}", n_atoms=4, steps=200), n_runs=2)
-    assert 0.0 < CONTENDERS[beads.contender](beads) < 1.0
+    beads = replace(task(f"beads {how}", n_atoms=4, steps=20), n_runs=2)
+    assert CONTENDERS[beads.contender](beads) > 0.0
 
 
 def test_evaluations_that_take_long_are_fewer(monkeypatch: pytest.MonkeyPatch):
@@ -145,7 +162,7 @@ def test_a_peer_that_is_not_installed_says_what_brings_it(monkeypatch: pytest.Mo
 
 
 def test_lammps_calls_a_model_in_its_process():
-    assert 0.0 < lammps_in_process(task("LAMMPS, callback in its process")) < 1.0
+    assert lammps_in_process(task("LAMMPS, callback in its process")) > 0.0
 
 
 def test_a_report_has_what_was_measured_and_what_was_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -195,4 +212,4 @@ def test_torchsim_with_our_network_answers_as_our_model():
     assert found["energy"].item() == pytest.approx(wanted.energy, abs=1e-12)
     np.testing.assert_allclose(found["forces"].numpy(), wanted.forces, atol=1e-12)
     asked = replace(task("TorchSim", steps=20), model="painn-ultra-tiny", structure="ethanol")
-    assert 0.0 < CONTENDERS["TorchSim"](asked) < 1.0
+    assert CONTENDERS["TorchSim"](asked) > 0.0
