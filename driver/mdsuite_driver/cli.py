@@ -12,7 +12,7 @@ import click
 
 from mdsuite_driver.client import serve
 from mdsuite_driver.dialect import Species
-from mdsuite_driver.heap import keep_freed_memory
+from mdsuite_driver.heap import for_good, keep_freed_memory
 from mdsuite_driver.models.protocol import Model, ModelError
 from mdsuite_driver.orders import serve_in_turn
 from mdsuite_driver.parent import die_with_supervisor
@@ -109,12 +109,13 @@ def _addresses(unix: Sequence[str], host: str | None, port: Sequence[int]) -> li
 
 
 def _model(source: str, *, threads: int, double: bool, trust: bool) -> Model:
-    from mdsuite_driver.models.load import in_double, load  # noqa: PLC0415  slow, --help should not be
-
     keep_freed_memory()
     try:
-        model = load(source, trust=trust)
-        model = in_double(model) if double else model
+        with for_good():
+            from mdsuite_driver.models.load import in_double, load  # noqa: PLC0415  slow, --help should not be
+
+            model = load(source, trust=trust)
+            model = in_double(model) if double else model
     except ModelError as error:
         raise click.UsageError(str(error)) from error
     if "torch" in sys.modules:  # not every model is of PyTorch, and importing it takes seconds

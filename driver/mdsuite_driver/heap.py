@@ -1,13 +1,19 @@
-"""What becomes of memory that is freed."""
+"""What becomes of memory that is freed, and of what is there for good."""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import ctypes
+import gc
+from collections.abc import Iterator
 from typing import Final
 
 # The numbers of malloc.h
 TRIM_THRESHOLD: Final = -1
 MMAP_MAX: Final = -4
+
+MANY: Final = 50_000  # objects, as many as a library brings at once
 
 
 def keep_freed_memory() -> None:
@@ -21,3 +27,30 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(MMAP_MAX, 0)
         mallopt(TRIM_THRESHOLD, -1)  # as an unsigned number the largest
+
+
+@contextlib.contextmanager
+def for_good() -> Iterator[None]:
+    """Make what stays until the process ends, and have the garbage collector never look at it.
+
+    Looking again and again at the objects that PyTorch brings with it takes a third of the time in which it is imported
+    and, at the end, taken apart. This holds for the whole process, so it is for programs and not for libraries.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def collect_seldom() -> None:
+    """Have the garbage collector look when many objects are new, and not at the end of the process.
+
+    Looking is a fourth of what `mdsuite run` does by itself: nearly all of its objects are those of the libraries that
+    it imports one after the other, and stay. This holds for the whole process, so it is for programs and not for
+    libraries.
+    """
+    gc.set_threshold(MANY)
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)

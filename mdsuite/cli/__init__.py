@@ -9,6 +9,7 @@ import click
 from mdsuite import __version__
 from mdsuite.cli import batch, bench, campaigns, guidance, judging, making
 from mdsuite.cli.options import duration
+from mdsuite_driver.heap import collect_seldom
 
 __all__ = ["duration", "main"]
 
@@ -61,3 +62,4 @@ class Commands(click.Group):
 @click.version_option(__version__)
 def main() -> None:
     """Decide whether a machine-learned interatomic potential may be trusted in production MD."""
+    collect_seldom()

@@ -1,4 +1,4 @@
-"""Memory that was freed is there for those who ask next."""
+"""Memory that was freed is there for those who ask next, and what is there for good is not looked at again."""
 
 from __future__ import annotations
 
@@ -27,3 +27,43 @@ def test_memory_that_was_freed_is_not_cleared_again(call: str, kept: bool):
     code = [sys.executable, "-c", TENSORS.format(call)]
     cleared = float(subprocess.run(code, check=True, capture_output=True, text=True).stdout)  # MiB
     assert (cleared < 16) is kept
+
+
+FOR_GOOD = """
+import gc
+from mdsuite_driver.heap import for_good
+try:
+    with for_good():
+        made = [[] for _ in range(10**5)]
+        assert not gc.isenabled()
+        raise KeyError
+except KeyError:
+    pass
+later = []
+print(gc.isenabled(), gc.get_freeze_count() > 10**5, any(each is made for each in gc.get_objects()))
+print(any(each is later for each in gc.get_objects()))
+"""
+
+
+def test_what_is_there_for_good_is_not_looked_at_by_the_garbage_collector():
+    said = subprocess.run([sys.executable, "-c", FOR_GOOD], check=True, capture_output=True, text=True).stdout
+    assert said.split() == ["True", "True", "False", "True"]
+
+
+SELDOM = """
+import atexit, gc
+from mdsuite_driver.heap import collect_seldom
+looked = []
+gc.callbacks.append(lambda phase, about: looked.append(about["generation"]))
+atexit.register(lambda: print(gc.get_freeze_count() > 0, len(looked)))  # the last that is registered is the first
+{}
+made = [[] for _ in range(10**5)]
+"""
+
+
+@pytest.mark.parametrize(("call", "seldom"), [("", False), ("collect_seldom()", True)], ids=["by default", "seldom"])
+def test_what_is_new_is_looked_at_where_it_is_much(call: str, seldom: bool):
+    code = [sys.executable, "-c", SELDOM.format(call)]
+    frozen, times = subprocess.run(code, check=True, capture_output=True, text=True).stdout.split()
+    assert (frozen == "True") is seldom
+    assert (0 < int(times) <= 4) is seldom
