@@ -32,6 +32,9 @@ LOOSELY = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 BAD_INPUT = 2
 SHELL = (">", ">>", "|", "&&")
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # each has a processor, whose time PyTorch's threads would spend waiting
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
