@@ -13,7 +13,7 @@ from typing import Final
 TRIM_THRESHOLD: Final = -1
 MMAP_MAX: Final = -4
 
-MANY: Final = 50_000  # objects, as many as a library brings at once
+MANY: Final = 5_000  # objects, as a library brings at once; more would keep figures that were drawn in memory
 
 
 def keep_freed_memory() -> None:

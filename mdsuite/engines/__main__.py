@@ -33,7 +33,6 @@ from mdsuite.engines.witness import Witness, Witnessed
 from mdsuite.files import beside, move_whole, on_disk
 from mdsuite.packs import members_of
 from mdsuite.runs import Run, read_run
-from mdsuite_driver.heap import collect_seldom
 from mdsuite_driver.parent import die_with_supervisor
 
 STOPPED = 75
@@ -147,7 +146,6 @@ def _advance(folder: Path, engine: Engine, recorder: Recorder, index: int, first
 def main() -> int:
     """Integrate the run in a folder; 0 when it is done, 75 when it was stopped at a chunk, 1 when it failed."""
     die_with_supervisor()
-    collect_seldom()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--link-fd", type=int, required=True)

@@ -66,4 +66,4 @@ def test_what_is_new_is_looked_at_where_it_is_much(call: str, seldom: bool):
     code = [sys.executable, "-c", SELDOM.format(call)]
     frozen, times = subprocess.run(code, check=True, capture_output=True, text=True).stdout.split()
     assert (frozen == "True") is seldom
-    assert (0 < int(times) <= 4) is seldom
+    assert (0 < int(times) < 100) is seldom
