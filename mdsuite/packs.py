@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mdsuite.errors import InputError
 from mdsuite.files import write_json
 from mdsuite.runs import Run, facts_of, read_run, write_run
 
@@ -42,6 +43,15 @@ class Fallen:
     cause: str
     reason: str
     traceback: str = ""
+
+
+def require_number(pack: str | int) -> None:
+    """Raise InputError where how many runs share a pack is left to time."""
+    if pack == AUTO:
+        raise InputError(
+            "how many runs share a pack is timed where they are integrated, and this machine is not the one; say how "
+            "many, as --pack 64"
+        )
 
 
 def packable(run: Run) -> bool:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mdsuite.errors import InputError
-from mdsuite.execution.local import Show, run_all
+from mdsuite.execution.local import Show, on_this_machine
+from mdsuite.execution.packs import in_packs
 from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import Outcome
+from mdsuite.packs import pack_of
 from mdsuite.plan import runs_in
 from mdsuite.runs import read_run
 
@@ -29,16 +31,26 @@ class Shard:
         return cls(int(k), int(n))
 
     def runs(self, campaign: Path) -> dict[str, Path]:
-        """Folders of its runs, by their ids; raises InputError for a folder that holds no campaign.
+        """Folders of its runs, by their ids; raises InputError for a folder that holds no campaign."""
+        return {run_id: folder for each in parts_of(campaign)[self.k :: self.n] for run_id, folder in each.items()}
 
-        Ids are hashes, so that their order is one of chance and shares are alike.
-        """
-        return dict(list(runs_in(campaign).items())[self.k :: self.n])
+
+def parts_of(campaign: Path) -> list[dict[str, Path]]:
+    """Folders of runs, by their ids, that stay together: those of a pack, and each run that is in none.
+
+    Ids are hashes, so that their order is one of chance and shares are alike. Raises InputError for a folder that holds
+    no campaign.
+    """
+    parts: dict[str, dict[str, Path]] = {}
+    for run_id, folder in runs_in(campaign).items():
+        parts.setdefault(pack_of(folder) or run_id, {})[run_id] = folder
+    return list(parts.values())
 
 
 def carry_out(shard: Shard, campaign: Path, jobs: int, stop: Stop, show: Show) -> dict[str, Outcome]:
     """The outcome of every run of a shard; runs that are done are left as they are."""
-    with stop.listening():
+    with stop.listening(), on_this_machine(jobs) as execute:
         runs = shard.runs(campaign)
         by_model = sorted(runs, key=lambda run_id: read_run(runs[run_id]).model_sha256)  # drivers go from run to run
-        return run_all({run_id: runs[run_id] for run_id in by_model}, jobs, stop, show)
+        executed = in_packs(execute, campaign, lambda _alike: 1)  # others than were made at first would not be whole
+        return executed({run_id: runs[run_id] for run_id in by_model}, stop, show)

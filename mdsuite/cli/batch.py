@@ -49,6 +49,7 @@ def submit(campaign: Path | None, output: Path, **flags: Any) -> None:
 
 def _submit(file: Path | None, output: Path, flags: dict[str, Any], again: Sequence[str]) -> int:
     from mdsuite.batch.scripts import Asked, write_scripts  # noqa: PLC0415
+    from mdsuite.batch.shard import parts_of  # noqa: PLC0415
     from mdsuite.batch.slurm import require_none, submit  # noqa: PLC0415
 
     told = {name: flags.pop(name) for name in ("shards", "walltime", "cpus", "gpus", "restarts", "extra", "dry_run")}
@@ -59,6 +60,9 @@ def _submit(file: Path | None, output: Path, flags: dict[str, Any], again: Seque
     _require_divisible(campaign)
     require_lammps(campaign.engine, campaign.lammps_library)
     from mdsuite.evaluation import with_evaluators  # noqa: PLC0415  what follows takes torch with it
+    from mdsuite.execution.packs import arrange  # noqa: PLC0415
+    from mdsuite.packing import Packer  # noqa: PLC0415
+    from mdsuite.packs import NEVER  # noqa: PLC0415
     from mdsuite.plan import claim, make_plan, require_accepted  # noqa: PLC0415
 
     require_none(output)
@@ -70,6 +74,14 @@ def _submit(file: Path | None, output: Path, flags: dict[str, Any], again: Seque
     with coordinating(output, "mdsuite submit") as unseen:
         warn(unseen)
         claim(planned, output)
+        if campaign.pack != NEVER:
+            runs = {run.id: planned.folder(output, run) for run in planned.all_runs}
+            arrange(runs, output, Packer(campaign.pack, told["shards"], click.echo))
+    if (packs := len(parts_of(output))) < told["shards"]:
+        raise InputError(
+            f"wanted at most as many shards as packs, which are {packs}, got {told['shards']}; ask for fewer, or for "
+            "smaller packs in another folder"
+        )
     asked = Asked(
         scheduler=scheduler,
         shards=told["shards"],
@@ -96,10 +108,9 @@ def _submit(file: Path | None, output: Path, flags: dict[str, Any], again: Seque
 
 def _require_divisible(campaign: Campaign) -> None:
     """Raise InputError for a campaign whose runs depend on each other."""
-    from mdsuite.packs import NEVER  # noqa: PLC0415
+    from mdsuite.packs import require_number  # noqa: PLC0415
 
-    if campaign.pack != NEVER:
-        raise InputError("shards integrate their runs one by one; leave --pack out, or integrate packs by mdsuite run")
+    require_number(campaign.pack)
     if campaign.preparation.asked or campaign.early:
         raise InputError(
             "starts that are prepared and runs that end early are decided on while a campaign goes on; shards do not "

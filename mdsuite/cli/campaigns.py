@@ -26,7 +26,6 @@ from mdsuite.cli.flags import (
 )
 from mdsuite.cli.options import DEADLINE, FIRST_BUNDLED, FORMAT, MODEL, PATH, engines, jobs, n_cpus, output, structures
 from mdsuite.coordination import coordinating
-from mdsuite.errors import InputError
 from mdsuite.execution.stop import Stop
 from mdsuite.waits import waiting
 
@@ -89,12 +88,12 @@ def _run(
     require_lammps(campaign.engine, campaign.lammps_library)
     from mdsuite.conduct import Conductor  # noqa: PLC0415  what follows takes torch with it
     from mdsuite.judgement.judge import exit_code  # noqa: PLC0415
-    from mdsuite.packs import NEVER  # noqa: PLC0415
+    from mdsuite.packs import require_number  # noqa: PLC0415
     from mdsuite.progress import print_agreements, print_summary  # noqa: PLC0415
     from mdsuite.report.write import AGREE, RUN, write_report  # noqa: PLC0415
 
-    if executor and campaign.pack != NEVER:
-        raise InputError("packs are integrated on this machine; leave --pack or --executor out")
+    if executor:
+        require_number(campaign.pack)
     at_once = jobs or n_cpus() // campaign.threads or 1
     executing = _executor(executor, output, at_once)
     with coordinating(output, f"mdsuite {'agree' if agreement else 'run'}") as unseen, executing as execute:
@@ -216,37 +215,51 @@ def _plan(
 @click.argument("folder", type=PATH)
 @DEADLINE
 def run_one(folder: Path, deadline: float | None) -> None:
-    """Bring the run in FOLDER to its end; does nothing if it is there.
+    """Bring the run in FOLDER to its end, or all of a pack; does nothing if it is there.
 
     \b
     mdsuite run-one mdsuite-out/runs/8f67e0848680e098
 
     Exit codes: 0 done, 1 failed, 2 no run there, 75 stopped and resumable.
     """  # noqa: D301  \b is click's
-    from mdsuite.engines.recording import removed_steps  # noqa: PLC0415
+    from mdsuite.execution.packs import note_members  # noqa: PLC0415
     from mdsuite.execution.supervise import Status, supervise  # noqa: PLC0415
     from mdsuite.execution.worker import stop_with_worker  # noqa: PLC0415
-    from mdsuite.packs import NAME  # noqa: PLC0415
+    from mdsuite.packs import FOLDER as PACKS  # noqa: PLC0415
+    from mdsuite.packs import members_of, pack_of  # noqa: PLC0415
 
     if not (folder / "run.json").is_file():
         click.echo(f"mdsuite: wanted the folder of a run, but {folder} has no run.json", err=True)
         sys.exit(BAD_INPUT)
-    if (folder / NAME).is_file():
-        click.echo(f"mdsuite: {folder} is one of a pack or a pack, which mdsuite run brings to its end", err=True)
+    if (pack := pack_of(folder)) is not None:
+        whole = folder.resolve().parent.parent / PACKS / pack
+        click.echo(f"mdsuite: {folder} is one of a pack; all of it: mdsuite run-one {whole}", err=True)
         sys.exit(BAD_INPUT)
     stop_with_worker()
     with stoppable(deadline, scheduled=True) as stop, stop.listening():
         outcome = supervise(folder, stop, waiting=lambda address: click.echo(f"waiting for an i-PI client: {address}"))
-    if outcome.status is not Status.STOPPED and removed_steps(folder) is None:
-        from mdsuite.files import DiskError  # noqa: PLC0415
-        from mdsuite.gathering.record import record_of  # noqa: PLC0415  it takes MDAnalysis with it
-
-        try:
-            record_of(folder)
-        except DiskError as error:  # after the last step; the same command writes it
-            click.echo(f"mdsuite: {error}", err=True)
-            sys.exit(STOPPED)
+    members = note_members(folder, outcome)
+    if outcome.status is not Status.STOPPED:
+        for each in [member.folder for member in members_of(folder)] or [folder]:
+            _record(each)
     for event in outcome.events:
         click.echo(event)
-    click.echo(f"{outcome.status} after {outcome.steps} steps{': ' + outcome.reason if outcome.reason else ''}")
-    sys.exit({Status.DONE: 0, Status.STOPPED: STOPPED}.get(outcome.status, 1))
+    for who, ended in ([(f"{run_id}: ", each) for run_id, each in members.items()]) or [("", outcome)]:
+        click.echo(f"{who}{ended.status} after {ended.steps} steps{': ' + ended.reason if ended.reason else ''}")
+    codes = {Status.DONE: 0, Status.STOPPED: STOPPED}
+    sys.exit(max(codes.get(each.status, 1) for each in (outcome, *members.values())))
+
+
+def _record(folder: Path) -> None:
+    """Measure a run that has ended, unless its recording was removed."""
+    from mdsuite.engines.recording import removed_steps  # noqa: PLC0415
+    from mdsuite.files import DiskError  # noqa: PLC0415
+    from mdsuite.gathering.record import record_of  # noqa: PLC0415  it takes MDAnalysis with it
+
+    if removed_steps(folder) is not None:
+        return
+    try:
+        record_of(folder)
+    except DiskError as error:  # after the last step; the same command writes it
+        click.echo(f"mdsuite: {error}", err=True)
+        sys.exit(STOPPED)

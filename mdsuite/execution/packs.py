@@ -22,7 +22,7 @@ def in_packs(execute: Execute, output: Path, size_of: SizeOf) -> Execute:
     """As `execute`, with the runs of the campaign in `output` in packs where that is wanted, or was begun."""
 
     def executed(folders: Mapping[str, Path], stop: Stop, show: Show) -> dict[str, Outcome]:
-        packs = _arranged(folders, output, size_of)
+        packs = arrange(folders, output, size_of)
         members = {pack.name: members_of(pack) for pack in packs}
         packed = {member.run.id for each in members.values() for member in each}
         alone = {run_id: folder for run_id, folder in folders.items() if run_id not in packed}
@@ -33,19 +33,26 @@ def in_packs(execute: Execute, output: Path, size_of: SizeOf) -> Execute:
         )
         ended = {run_id: outcomes[run_id] for run_id in alone}
         for pack in packs:
-            fallen = read_fallen(pack)
-            for member in members[pack.name]:
-                outcome = _outcome(member, outcomes[pack.name], fallen.get(member.run.id))
-                note(outcome, member.folder)
-                ended[member.run.id] = outcome
-                show(member.run.id, Advance(step=outcome.steps, outcome=outcome))
+            for run_id, outcome in note_members(pack, outcomes[pack.name]).items():
+                ended[run_id] = outcome
+                show(run_id, Advance(step=outcome.steps, outcome=outcome))
         return ended
 
     return executed
 
 
-def _arranged(folders: Mapping[str, Path], output: Path, size_of: SizeOf) -> list[Path]:
-    """Folders of packs: those in which runs were begun, with the lengths that the runs have now, and new ones."""
+def note_members(folder: Path, ended: Outcome) -> dict[str, Outcome]:
+    """The outcome of each member of the pack in a folder, by its id, noted in its own; none where it is not a pack."""
+    fallen = read_fallen(folder)
+    outcomes = {}
+    for member in members_of(folder):
+        outcomes[member.run.id] = _outcome(member, ended, fallen.get(member.run.id))
+        note(outcomes[member.run.id], member.folder)
+    return outcomes
+
+
+def arrange(folders: Mapping[str, Path], output: Path, size_of: SizeOf) -> list[Path]:
+    """Folders of packs: those that runs are in already, with the lengths that the runs have now, and new ones."""
     begun = {pack: None for folder in folders.values() if (pack := pack_of(folder)) is not None}
     packs = [write_pack(members_of(output / FOLDER / pack), output) for pack in begun]
     groups: dict[object, list[Member]] = {}

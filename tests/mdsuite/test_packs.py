@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,6 +21,7 @@ from factories import start
 from processes import contents, process_of, when_recorded
 
 from mdsuite import packing
+from mdsuite.batch.shard import Shard
 from mdsuite.engines.recording import n_segments, segment_path
 from mdsuite.execution.local import Advance, run_all
 from mdsuite.execution.packs import in_packs
@@ -28,6 +31,7 @@ from mdsuite.packs import Member, alike, members_of, pack_of, packable
 from mdsuite.plan import run_folder
 from mdsuite.runs import Coupling, Run, write_run
 from mdsuite.structures import read_structure
+from mdsuite_driver.bundled import inputs_folder
 from mdsuite_driver.models.batch import Batch
 
 STUDENT = "painn-ultra-tiny"
@@ -78,11 +82,13 @@ class Campaign:
     @property
     def segments(self) -> dict[str, bytes]:
         """Of all members."""
-        return {
+        found = {
             f"{run_id}/{name}": content
             for run_id, folder in self.folders.items()
-            for name, content in contents(folder / "segments").items()
+            for name, content in contents(folder).items()
         }
+        assert found
+        return found
 
     def recorded(self, run_id: str) -> dict[str, np.ndarray]:
         """Positions, forces and virials of the frames of a run, and its energies in every step."""
@@ -286,16 +292,71 @@ def test_a_model_that_takes_one_at_a_time_is_alone_and_that_is_said(tmp_path: Pa
     assert "one structure at a time" in told[0]
 
 
+FLAGS = ["--engine", "lammps", "--model", STUDENT, "--structure", "ethanol", "--time-ps", "0.02"]
+BRIEF = [*FLAGS, "--no-check", "--no-follow-up", "--compile", "never"]
+
+
 def test_a_campaign_in_packs_is_judged_as_any_other(tmp_path: Path):
-    flags = ["--engine", "lammps", "--model", STUDENT, "--structure", "ethanol", "--time-ps", "0.02", "--replicas", "3"]
-    asked = [*flags, "--no-check", "--no-follow-up", "--compile", "never", "--output", tmp_path / "out"]
-    assert command("run", *asked, "--pack", "3").exit_code in (0, 1, 3)
+    asked = [*BRIEF, "--replicas", 3, "--pack", 3, "--output", tmp_path / "out"]
+    assert command("run", *asked).exit_code in (0, 1, 3)
     found = results(tmp_path / "out")
     assert [each["status"] for each in found["runs"]] == ["done"] * 3
     assert found["provenance"]["evaluation"] == f"{STUDENT}: as it is, in packs of 3"
     member = next((tmp_path / "out" / "runs").iterdir())
     alone = command("run-one", member)
-    assert alone.exit_code == 2 and "mdsuite run" in alone.output
+    pack = next((tmp_path / "out" / "packs").iterdir())
+    assert alone.exit_code == 2 and f"mdsuite run-one {pack}" in alone.output
+    whole = command("run-one", pack)
+    assert whole.exit_code == 0, whole.output
+    assert whole.output.count(": done after 40 steps") == 3
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs of a campaign in packs of two on this machine."""
+    here = tmp_path_factory.mktemp("pairs")
+    assert command("run", *PAIRS, "--output", here).exit_code in (0, 1, 3)
+    return here / "runs"
+
+
+PAIRS = [*BRIEF, "--replicas", 4, "--pack", 2]
+
+
+def test_shards_are_of_whole_packs(pairs: Path, tmp_path: Path):
+    submitted = command("submit", *PAIRS, "--shards", 2, "--dry-run", "--output", tmp_path)
+    assert submitted.exit_code == 0, submitted.output
+    shares = [Shard(k, 2).runs(tmp_path) for k in range(2)]
+    for share in shares:
+        assert len({pack_of(folder) for folder in share.values()}) == 1
+    assert len(shares[0].keys() | shares[1].keys()) == 4
+    for k in range(2):
+        assert command("run-shard", tmp_path, "--shard", f"{k}/2").exit_code == 0
+    assert command("status", tmp_path).output.startswith("4 of 4 runs done")
+    for run in pairs.iterdir():
+        assert contents(tmp_path / "runs" / run.name) == contents(run)
+
+
+def test_workers_of_parsl_take_packs(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)  # Parsl writes where it is
+    through = [*PAIRS, "--executor", f"parsl:{inputs_folder() / 'executors' / 'local.py'}", "--output", tmp_path / "o"]
+    line = [sys.executable, "-m", "mdsuite", "run", *map(str, through)]
+    ended = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert ended.returncode in (0, 1, 3), ended.stderr
+    for run in pairs.iterdir():
+        assert contents(tmp_path / "o" / "runs" / run.name) == contents(run)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (["submit", "--shards", 3, "--dry-run"], "at most as many shards as packs, which are 2, got 3"),
+        (["submit", "--shards", 2, "--dry-run", "--pack", "auto"], "say how many, as --pack 64"),
+        (["run", "--executor", "slurm", "--pack", "auto"], "say how many, as --pack 64"),
+    ],
+)
+def test_packs_that_cannot_be_divided_are_refused(line: list[object], said: str, tmp_path: Path):
+    refused = command(line[0], *PAIRS, *line[1:], "--output", tmp_path / "o")
+    assert (refused.exit_code, said in refused.output) == (2, True), refused.output
 
 
 @pytest.mark.parametrize("size", ["0", "some", "-1"])
