@@ -23,6 +23,7 @@ from mdsuite.runs import Run
 from mdsuite_driver.models.compiled import load_compiled, package_of
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import Configuration, Model, ModelError, as_compiled, is_compiled
+from mdsuite_driver.threads import on_threads
 
 ALWAYS, NEVER = "always", "never"
 PAYS = 120.0  # s of evaluations that are left to every processor; compiling takes about half a minute
@@ -41,7 +42,8 @@ def with_evaluators(plan: Plan, output: Path, told: Told) -> Plan:
     models = {run.model: None for run in plan.all_runs if run.native is None and not run.model.startswith(FOREIGN)}
     plain = [model for model in models if not is_compiled(model)]
     begun = {run.id: _begun_with(output, plan, run) for run in plan.all_runs}
-    compiled = {model for model in plain if wanted != NEVER and _compile(model, plan, output, told)}
+    with on_threads(plan.campaign.threads):
+        compiled = {model for model in plain if wanted != NEVER and _compile(model, plan, output, told)}
 
     def chosen(run: Run) -> Run:
         if run.model not in plain:
@@ -110,12 +112,13 @@ def _unfit(source: str, *, trust: bool) -> str:
 def unmade(source: str, package: Path, told: Told, *, trust: bool, batch: bool = False) -> str:
     """Why a model could not be compiled, for a `batch` or for one configuration; nothing where it was.
 
-    In a process of its own, which it may end.
+    In a process of its own, which it may end, for as many threads as PyTorch has here.
     """
     told(f"compiling {package.name.rpartition('-')[0]}, about half a minute, once")
     flags = [*(["--trust"] if trust else []), *(["--batch"] if batch else [])]
     command = [sys.executable, "-m", "mdsuite_driver.models.compiled", source, *flags]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode == 0:
         return ""
     package.unlink(missing_ok=True)
@@ -147,16 +150,13 @@ def cost_of(run: Run, ask: Callable[[Configuration], object]) -> float | None:
     """
     start = run.start
     question = Configuration(numbers=start.numbers, positions=start.positions, cell=start.cell, pbc=start.pbc)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(run.threads)
-    try:
-        times = []
-        for _ in range(TIMED):
-            begun = time.perf_counter()
-            ask(question)
-            times.append(time.perf_counter() - begun)
-    except Exception:
-        return None
-    finally:
-        torch.set_num_threads(threads)
+    times = []
+    with on_threads(run.threads):
+        try:
+            for _ in range(TIMED):
+                begun = time.perf_counter()
+                ask(question)
+                times.append(time.perf_counter() - begun)
+        except Exception:
+            return None
     return min(times)

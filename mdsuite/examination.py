@@ -23,6 +23,7 @@ from mdsuite_analysis.potential import Configuration
 from mdsuite_analysis.statics.every import AT_EDGE, CHECKS, Check
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import ModelCard, is_compiled
+from mdsuite_driver.threads import on_threads
 
 PARITY = "driver_parity"
 UNREPEATED = ("unrepeated_failures", "1")
@@ -271,7 +272,8 @@ def _parity(subject: Subject, asked: Configuration, session: Session) -> Measure
     """
     try:
         served = session(asked)
-        local = load(subject.source, trust=subject.trust).evaluate(question(asked))
+        with on_threads(subject.threads):
+            local = load(subject.source, trust=subject.trust).evaluate(question(asked))
     except Exception as error:  # whatever a model raises
         note = f"{NOT_RUN}{type(error).__name__}: {error}"
         return Measurement(name=PARITY, value=float("nan"), unit="1", note=note)

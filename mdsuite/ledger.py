@@ -34,6 +34,7 @@ from mdsuite_analysis.series import EnergySeries, Frames
 from mdsuite_analysis.statics.repeat import repeatability
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import DOUBLE, Doubling, ModelCard
+from mdsuite_driver.threads import on_threads
 
 KEPT = (160, 640)
 """Steps of a run that are evaluated again, and how many where those tell nothing."""
@@ -126,7 +127,8 @@ class Ledgers:
         if card.dtype == DOUBLE:
             return None
         if run.model not in self._doubling:
-            self._doubling[run.model] = isinstance(load(run.model, trust=self._trust), Doubling)
+            with on_threads(self._threads):
+                self._doubling[run.model] = isinstance(load(run.model, trust=self._trust), Doubling)
         return self._session(run.model, double=True) if self._doubling[run.model] else None
 
     def _session(self, model: str, *, double: bool = False) -> Session:

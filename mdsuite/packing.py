@@ -13,6 +13,7 @@ from mdsuite_driver.models.batch import Evaluator, batch_of
 from mdsuite_driver.models.compiled import package_of
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import ModelError, is_compiled, uncompiled
+from mdsuite_driver.threads import on_threads
 
 COUPLING, OF_MEMBER = 2e-4, 1e-4  # s, of a step beside the model, and for each member
 PAYS = 0.95  # of the time that the runs would take alone
@@ -39,7 +40,8 @@ class Packer:
     def _batch(self, run: Run) -> Evaluator | None:
         if run.model not in self._batches:
             try:
-                self._batches[run.model] = self._made(run)
+                with on_threads(run.threads):
+                    self._batches[run.model] = self._made(run)
             except ModelError as error:
                 self.told(f"{run.model_name} is not packed: {error}")
                 self._batches[run.model] = None

@@ -35,6 +35,7 @@ from mdsuite.structures import (
 from mdsuite_driver.models.load import load, resolve
 from mdsuite_driver.models.packages import scheme_of
 from mdsuite_driver.models.protocol import ModelCard, ModelError, as_compiled, is_compiled, uncompiled
+from mdsuite_driver.threads import on_threads
 
 MANIFEST = "campaign.json"
 REVERSAL = "reversal"
@@ -118,11 +119,13 @@ def make_plan(
     kinds = [engine_kind(name) for name in campaign.engine]
     _require_distinct(campaign.engine, campaign.engine, "engines")
     sources = [_located(source, foreign=campaign.coupling.accept_foreign) for source in campaign.models]
-    models = _told_apart([_model(source, trust=campaign.trust) for source in sources])
-    cards = [card for card, _ in models]
     doubles = [_located(source, foreign=False) for source in campaign.double]
-    for source in doubles:
-        _model(source, trust=campaign.trust)
+    compiled = any(map(is_compiled, [*sources, *doubles]))
+    with on_threads(campaign.threads) if compiled else contextlib.nullcontext():  # as their drivers will load them
+        models = _told_apart([_model(source, trust=campaign.trust) for source in sources])
+        for source in doubles:
+            _model(source, trust=campaign.trust)
+    cards = [card for card, _ in models]
     _require_distinct([card.sha256 for card in cards], campaign.models, "models")
     given = read_structures(campaign)
     for card in cards:

@@ -18,6 +18,7 @@ from mdsuite_driver.orders import serve_in_turn
 from mdsuite_driver.parent import die_with_supervisor
 from mdsuite_driver.soundness import UnsoundError
 from mdsuite_driver.stream import connect
+from mdsuite_driver.threads import take_threads
 from mdsuite_driver.together import Gathering, serve_together
 
 UNSOUND = 3
@@ -110,6 +111,7 @@ def _addresses(unix: Sequence[str], host: str | None, port: Sequence[int]) -> li
 
 def _model(source: str, *, threads: int, double: bool, trust: bool) -> Model:
     keep_freed_memory()
+    take_threads(threads)
     try:
         with for_good():
             from mdsuite_driver.models.load import in_double, load  # noqa: PLC0415  slow, --help should not be
@@ -118,8 +120,7 @@ def _model(source: str, *, threads: int, double: bool, trust: bool) -> Model:
             model = in_double(model) if double else model
     except ModelError as error:
         raise click.UsageError(str(error)) from error
-    if "torch" in sys.modules:  # not every model is of PyTorch, and importing it takes seconds
-        sys.modules["torch"].set_num_threads(threads)
+    take_threads(threads)  # whatever the model has asked for
     return model
 
 

@@ -33,6 +33,7 @@ from mdsuite_driver.heap import keep_freed_memory
 from mdsuite_driver.models.batch import evaluator_of
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import NOTHING, Configuration, Model, as_compiled
+from mdsuite_driver.threads import take_threads
 
 SPACING = 4.0  # Å, of the grid
 TEMPERATURE = 60.0  # K
@@ -59,9 +60,7 @@ def atoms_of(task: Task) -> Any:  # ase is untyped
 def served_model(task: Task) -> Model:
     """The model, on its threads and with the memory of a driver."""
     if not task.model.startswith(f"{NOTHING}:"):
-        import torch  # noqa: PLC0415
-
-        torch.set_num_threads(task.threads)
+        take_threads(task.threads)
         keep_freed_memory()
     return load(task.model, trust=task.trust)
 
@@ -289,7 +288,7 @@ def _write(task: Task, path: Path, *, boxed: bool = False) -> None:
 def _of_ipi(drivers: Callable[[Task, str, Path], list[list[str]]], *, batched: bool = False) -> Measure:
     def measure(task: Task) -> float:
         """i-PI's own program and drivers, all timed from outside: many steps less few."""
-        evaluator_of(load(task.model, trust=task.trust))  # made, where it is compiled, before it is timed
+        evaluator_of(served_model(task))  # made, where it is compiled, before it is timed
         return _of_a_step(lambda steps: _ipi(task, steps, drivers, batched=batched), task.steps)
 
     return measure

@@ -21,6 +21,7 @@ from mdsuite_driver.models.compiled import CompiledModel, cache_folder, load_com
 from mdsuite_driver.models.load import in_double, load
 from mdsuite_driver.models.protocol import Configuration, Evaluation, Model, ModelCard, ModelError
 from mdsuite_driver.models.seed_student import Hyperparameters, SeedStudent
+from mdsuite_driver.threads import on_threads
 
 STUDENT = "painn-ultra-tiny"
 CAMPAIGN = f"""
@@ -38,7 +39,7 @@ chunk_steps = 100
 def students(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Of these tests alone; the student is compiled into it once."""
     folder = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, on_threads(1):
         patch.setenv("MDSUITE_CACHE", str(folder))
         load_compiled(STUDENT, trust=False)
         yield folder
@@ -172,6 +173,31 @@ def test_a_package_of_other_weights_is_refused(monkeypatch: pytest.MonkeyPatch, 
     theirs.write_bytes(made.read_bytes())
     with pytest.raises(ModelError, match="answers otherwise than the model"):
         load("compiled:painn-tiny")
+
+
+def test_on_several_threads_it_answers_with_the_same_bits_every_time():
+    """As where every thread adds to the same sums whenever it comes to them it does not."""
+    of = configuration(read_structure("aspirin"))
+    with on_threads(2):
+        compiled = load_compiled(STUDENT, trust=False)
+        answers = {compiled.evaluate(of).forces.tobytes() for _ in range(50)}
+    assert len(answers) == 1
+
+
+def test_one_thread_has_a_package_of_its_own():
+    model, made = load(STUDENT), {}
+    for n in (1, 2, 4):
+        with on_threads(n):
+            made[n] = package_of(model)
+    assert made[2] == made[4] != made[1]
+
+
+def test_a_campaign_is_compiled_for_the_threads_of_its_models(short: Path, tmp_path: Path):
+    plan, told = make_plan(read_campaign(short, {"compile": "always"})), list[str]()
+    with on_threads(2):
+        chosen = evaluation.with_evaluators(plan, tmp_path, told.append)
+    assert {run.model.partition(":")[0] for run in chosen.runs} == {"compiled"}
+    assert told == []  # that for one thread is there
 
 
 def test_a_package_that_is_damaged_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -138,9 +138,9 @@ def network_of(model: Model) -> nn.Module:
 
 
 def package_of(model: Model, *, batch: bool = False) -> Path:
-    """Where its package is, or would be: by weights, code, version of torch and kind of processor.
+    """Where its package is, or would be: by weights, code, version of torch, kind of processor, and one thread or more.
 
-    That for a `batch` tells the energies of atoms apart.
+    That for a `batch` tells the energies of atoms apart; what is compiled for one thread is as fast as it can be there.
 
     Raises ModelError for a model that cannot be compiled.
     """
@@ -151,6 +151,7 @@ def package_of(model: Model, *, batch: bool = False) -> Path:
         "weights": model.card.sha256,
         "dtype": model.card.dtype,
         "batch": batch,
+        "parallel": torch.get_num_threads() > 1,
         "code": _code(),
         "torch": torch.__version__,
         "machine": [platform.machine(), torch.backends.cpu.get_cpu_capability(), _processor()],

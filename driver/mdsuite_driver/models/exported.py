@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import warnings
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -121,8 +122,13 @@ def open_package(path: Path) -> tuple[Callable[..., Any], Mapping[str, str]]:
     """
     import torch  # noqa: PLC0415
 
-    loader = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)
-    return lambda *given: loader.boxed_run(list(given)), loader.get_metadata()
+    held = [torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)]
+
+    def function(*given: Any) -> Any:
+        return held[0].boxed_run(list(given))
+
+    weakref.finalize(function, held.clear)  # at the end of the process at the latest, or what it has unpacked stays
+    return function, held[0].get_metadata()
 
 
 def load_onnx(name: str, path: Path) -> EnergyModel:

@@ -44,14 +44,14 @@ def equal_by_chance() -> contextlib.AbstractContextManager[None]:
 
 
 def write_package(function: nn.Module, card: ModelCard, given: Example, path: Path) -> None:
-    """Compile a function of `graph` for this kind of machine.
+    """Compile a function of `graph` for this kind of machine, and for one thread where PyTorch has one here.
 
     Raises ModelError where there is no C++ compiler that torch can use.
     """
     import torch._inductor  # noqa: PLC0415  takes seconds
     from torch._inductor import cpp_builder  # noqa: PLC0415
 
-    with quietly():
+    with quietly(), _in_one_order():
         try:
             cpp_builder.get_cpp_compiler()  # before the work of tracing
             graph = traced(function, *given)
@@ -64,6 +64,22 @@ def write_package(function: nn.Module, card: ModelCard, given: Example, path: Pa
                 f"the .pt2 package of {card.name} could not be compiled, which takes a C++ compiler that torch can "
                 f"use: {first_line(error)}"
             ) from error
+
+
+@contextlib.contextmanager
+def _in_one_order() -> Iterator[None]:
+    """Compile sums over pairs so that several threads do not add to one number whenever they come to it.
+
+    Such sums differ in the last bits from one evaluation to the next. For one thread there are none.
+    """
+    import torch  # noqa: PLC0415
+
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(torch.get_num_threads() > 1)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 @contextlib.contextmanager
