@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mdsuite_driver.dialect import Failure, failure_from, failure_of, read_ours
-from mdsuite_driver.models.batch import Evaluator
+from mdsuite_driver.models.batch import Evaluator, answers_of
 from mdsuite_driver.models.protocol import Configuration, Evaluation, FloatArray
 from mdsuite_driver.soundness import UnsoundError, require_sound
 from mdsuite_driver.wire import WireError
@@ -26,10 +26,8 @@ Answer = Evaluation | Failure
 
 def evaluate(batch: Evaluator, members: Sequence[Configuration], max_force: float | None) -> list[Answer]:
     """The answer of every member; one that cannot be evaluated, or must not be integrated, is told as that."""
-    try:
-        found: list[Answer] = [*batch.evaluate(members)]
-    except Exception:  # of one of them, and whose is found by asking for each
-        found = [_alone(batch, member) for member in members]
+    told = answers_of(batch, [[member] for member in members])
+    found = [failure_of(each) if isinstance(each, Exception) else each[0] for each in told]
     return [sound(answer, len(of.numbers), max_force) for answer, of in zip(found, members, strict=True)]
 
 
@@ -40,13 +38,6 @@ def members(pack: Configuration, n_members: int) -> list[Configuration]:
         Configuration(numbers=numbers, positions=positions, cell=pack.cell, pbc=pack.pbc)
         for numbers, positions in shares
     ]
-
-
-def _alone(batch: Evaluator, member: Configuration) -> Answer:
-    try:
-        return batch.evaluate([member])[0]
-    except Exception as error:
-        return failure_of(error)
 
 
 def sound(answer: Answer, n_atoms: int, max_force: float | None) -> Answer:

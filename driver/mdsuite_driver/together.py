@@ -11,7 +11,7 @@ from itertools import accumulate
 
 from mdsuite_driver.client import serve
 from mdsuite_driver.dialect import Species
-from mdsuite_driver.models.batch import Evaluator, evaluator_of
+from mdsuite_driver.models.batch import Evaluator, answers_of, evaluator_of
 from mdsuite_driver.models.protocol import Configuration, Evaluation, Model, ModelCard
 from mdsuite_driver.stream import Stream
 
@@ -110,8 +110,9 @@ class _Table:
         """Evaluate what is asked until the last guest has left."""
         while requests := self._next():
             self.n_batches += 1
-            self._evaluate(requests)
-            for each in requests:
+            answers = answers_of(self._evaluator, [each.asked for each in requests])
+            for each, answer in zip(requests, answers, strict=True):
+                each.answer = answer
                 each.answered.set()
 
     def _next(self) -> list[_Request]:
@@ -139,21 +140,6 @@ class _Table:
         n = max(1, sum(size <= self._gathering.at_most for size in sizes))
         taken, self._requests = self._requests[:n], self._requests[n:]
         return sorted(taken, key=lambda each: each.place)
-
-    def _evaluate(self, requests: Sequence[_Request]) -> None:
-        try:
-            found = iter(self._evaluator.evaluate([one for each in requests for one in each.asked]))
-            for each in requests:
-                each.answer = [next(found) for _ in each.asked]
-        except Exception:  # of one of them, and whose is found by asking for each
-            for each in requests:
-                each.answer = self._alone(each.asked)
-
-    def _alone(self, asked: Sequence[Configuration]) -> list[Evaluation] | Exception:
-        try:
-            return self._evaluator.evaluate(asked)
-        except Exception as error:
-            return error
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -110,3 +110,22 @@ def batch_of(model: Model) -> Evaluator:
 def evaluator_of(model: Model) -> Evaluator:
     """Whom to ask for several configurations, be it one after the other."""
     return batch_of(model) if isinstance(model, Batching) else OneByOne(model)
+
+
+def answers_of(evaluator: Evaluator, requests: Sequence[Sequence[Configuration]]) -> list[list[Evaluation] | Exception]:
+    """The answers to several requests that are evaluated as one batch; where that fails each is asked for by itself.
+
+    A request without an answer has what was raised for it.
+    """
+    try:
+        found = iter(evaluator.evaluate([each for request in requests for each in request]))
+    except Exception:  # of one of them, and whose is found by asking for each
+        return [_answer(evaluator, request) for request in requests]
+    return [list(islice(found, len(request))) for request in requests]
+
+
+def _answer(evaluator: Evaluator, request: Sequence[Configuration]) -> list[Evaluation] | Exception:
+    try:
+        return evaluator.evaluate(request)
+    except Exception as error:
+        return error
