@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mdsuite.errors import InputError
 from mdsuite.execution.local import Show, on_this_machine
-from mdsuite.execution.packs import in_packs
+from mdsuite.execution.packs import SizeOf, in_packs, new_packs
 from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import Outcome
-from mdsuite.packs import pack_of
-from mdsuite.plan import runs_in
+from mdsuite.packs import FOLDER, Member, pack_of
+from mdsuite.plan import Plan, runs_in
 from mdsuite.runs import read_run
 
 
@@ -32,19 +33,29 @@ class Shard:
 
     def runs(self, campaign: Path) -> dict[str, Path]:
         """Folders of its runs, by their ids; raises InputError for a folder that holds no campaign."""
-        return {run_id: folder for each in parts_of(campaign)[self.k :: self.n] for run_id, folder in each.items()}
+        return {run_id: folder for each in _parts(campaign)[self.k :: self.n] for run_id, folder in each.items()}
 
 
-def parts_of(campaign: Path) -> list[dict[str, Path]]:
+def _parts(campaign: Path) -> list[dict[str, Path]]:
     """Folders of runs, by their ids, that stay together: those of a pack, and each run that is in none.
 
-    Ids are hashes, so that their order is one of chance and shares are alike. Raises InputError for a folder that holds
-    no campaign.
+    Ids are hashes, so that their order is one of chance and shares are alike.
     """
     parts: dict[str, dict[str, Path]] = {}
+    packed = (campaign / FOLDER).is_dir()  # or every shard would look into every folder of a large campaign
     for run_id, folder in runs_in(campaign).items():
-        parts.setdefault(pack_of(folder) or run_id, {})[run_id] = folder
+        parts.setdefault((packed and pack_of(folder)) or run_id, {})[run_id] = folder
     return list(parts.values())
+
+
+def packs_for(n_shards: int, plan: Plan, output: Path, size_of: SizeOf) -> list[Sequence[Member]]:
+    """Which runs of a plan are to share a pack from now on; raises InputError where a shard would have no run."""
+    runs = [Member(run=run, folder=plan.folder(output, run)) for run in plan.all_runs]
+    packs = new_packs(runs, size_of)
+    n_parts = len({pack_of(each.folder) or each.run.id for each in runs}) - sum(len(pack) - 1 for pack in packs)
+    if n_parts < n_shards:
+        raise InputError(f"wanted at most as many shards as packs, which are {n_parts}, got {n_shards}")
+    return packs
 
 
 def carry_out(shard: Shard, campaign: Path, jobs: int, stop: Stop, show: Show) -> dict[str, Outcome]:

@@ -19,6 +19,7 @@ from mdsuite.execution.stop import Stop
 
 if TYPE_CHECKING:
     from mdsuite.campaign import Campaign
+    from mdsuite.plan import Plan
 
 MOST_IN_FULL = 2000
 """Runs of a submitted campaign that are reported on one by one; more are told of by their tables."""
@@ -29,7 +30,7 @@ MOST_IN_FULL = 2000
 @output("mdsuite-out", "Folder of the campaign.")
 @click.option("--scheduler", type=click.Choice(["slurm", "pbs"]), default="slurm", help="PBS: scripts alone.")
 @click.option("--shards", type=click.IntRange(1), required=True, help="Elements of the array.")
-@click.option("--time", "walltime", default="1:00:00", metavar="TIME", help="Of each element, as Slurm writes it.")
+@click.option("--time", default="1:00:00", metavar="TIME", help="Of each element, as Slurm writes it.")
 @click.option("--cpus", type=click.IntRange(1), default=1, help="Of each element.")
 @click.option("--gpus", type=click.IntRange(0), default=0, help="Of each element.")
 @click.option("--restarts", type=click.IntRange(0), default=100, help="How often one that ran out of time goes on.")
@@ -49,61 +50,51 @@ def submit(campaign: Path | None, output: Path, **flags: Any) -> None:
 
 def _submit(file: Path | None, output: Path, flags: dict[str, Any], again: Sequence[str]) -> int:
     from mdsuite.batch.scripts import Asked, write_scripts  # noqa: PLC0415
-    from mdsuite.batch.shard import parts_of  # noqa: PLC0415
     from mdsuite.batch.slurm import require_none, submit  # noqa: PLC0415
 
-    told = {name: flags.pop(name) for name in ("shards", "walltime", "cpus", "gpus", "restarts", "extra", "dry_run")}
-    scheduler = flags.pop("scheduler")
-    if scheduler != "slurm" and not told["dry_run"]:
+    dry_run = flags.pop("dry_run")
+    told = {name: flags.pop(name) for name in ("scheduler", "shards", "time", "cpus", "gpus", "restarts", "extra")}
+    if told["scheduler"] != "slurm" and not dry_run:
         raise InputError("mdsuite writes scripts for PBS and does not submit them; ask for them by --dry-run")
     campaign = campaign_of(file, flags)
+    asked = Asked(jobs=max(told["cpus"] // campaign.threads, 1), **told)
     _require_divisible(campaign)
     require_lammps(campaign.engine, campaign.lammps_library)
-    from mdsuite.evaluation import with_evaluators  # noqa: PLC0415  what follows takes torch with it
-    from mdsuite.execution.packs import arrange  # noqa: PLC0415
-    from mdsuite.packing import Packer  # noqa: PLC0415
-    from mdsuite.packs import NEVER  # noqa: PLC0415
-    from mdsuite.plan import claim, make_plan, require_accepted  # noqa: PLC0415
+    from mdsuite.plan import make_plan, require_accepted  # noqa: PLC0415  what follows takes torch with it
 
     require_none(output)
     planned = make_plan(campaign)
     require_accepted(planned)
-    if (least := len(planned.all_runs)) < told["shards"]:
-        raise InputError(f"wanted at most as many shards as runs, which are {least}, got {told['shards']}")
-    planned = with_evaluators(planned, output, click.echo)
-    with coordinating(output, "mdsuite submit") as unseen:
-        warn(unseen)
-        claim(planned, output)
-        if campaign.pack != NEVER:
-            runs = {run.id: planned.folder(output, run) for run in planned.all_runs}
-            arrange(runs, output, Packer(campaign.pack, told["shards"], click.echo))
-    if (packs := len(parts_of(output))) < told["shards"]:
-        raise InputError(
-            f"wanted at most as many shards as packs, which are {packs}, got {told['shards']}; ask for fewer, or for "
-            "smaller packs in another folder"
-        )
-    asked = Asked(
-        scheduler=scheduler,
-        shards=told["shards"],
-        time=told["walltime"],
-        cpus=told["cpus"],
-        jobs=max(told["cpus"] // campaign.threads, 1),
-        gpus=told["gpus"],
-        restarts=told["restarts"],
-        extra=told["extra"],
-    )
-    if least > MOST_IN_FULL:
-        again = ["gather", str(output)]
-    scripts = write_scripts(output, asked, again)
-    if told["dry_run"]:
+    if (n_runs := len(planned.all_runs)) < asked.shards:
+        raise InputError(f"wanted at most as many shards as runs, which are {n_runs}, got {asked.shards}")
+    _claim_in_shards(planned, output, asked.shards)
+    scripts = write_scripts(output, asked, again if n_runs <= MOST_IN_FULL else ["gather", str(output)])
+    if dry_run:
         click.echo(f"{scripts.array}\n{scripts.gather}")
         return 0
     jobs = submit(output, scripts, asked)
     arrays = f"array {jobs.arrays[0]}"
     if len(jobs.arrays) > 1:
         arrays = f"{len(jobs.arrays)} arrays, for one may not have as many elements: {', '.join(jobs.arrays)}"
-    click.echo(f"{least} runs in {asked.shards} shards: {arrays}, report {jobs.gather}")
+    click.echo(f"{n_runs} runs in {asked.shards} shards: {arrays}, report {jobs.gather}")
     return 0
+
+
+def _claim_in_shards(planned: Plan, output: Path, n_shards: int) -> None:
+    """Write every run of a plan as its shard will integrate it: how it is evaluated, and in which pack."""
+    from mdsuite.batch.shard import packs_for  # noqa: PLC0415
+    from mdsuite.evaluation import with_evaluators  # noqa: PLC0415
+    from mdsuite.packing import Packer  # noqa: PLC0415
+    from mdsuite.packs import write_pack  # noqa: PLC0415
+    from mdsuite.plan import claim  # noqa: PLC0415
+
+    planned = with_evaluators(planned, output, click.echo)
+    with coordinating(output, "mdsuite submit") as unseen:
+        warn(unseen)
+        packs = packs_for(n_shards, planned, output, Packer(planned.campaign.pack, n_shards, click.echo))
+        claim(planned, output)
+        for pack in packs:
+            write_pack(pack, output)
 
 
 def _require_divisible(campaign: Campaign) -> None:

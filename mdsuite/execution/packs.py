@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +22,7 @@ def in_packs(execute: Execute, output: Path, size_of: SizeOf) -> Execute:
     """As `execute`, with the runs of the campaign in `output` in packs where that is wanted, or was begun."""
 
     def executed(folders: Mapping[str, Path], stop: Stop, show: Show) -> dict[str, Outcome]:
-        packs = arrange(folders, output, size_of)
+        packs = _arranged(folders, output, size_of)
         members = {pack.name: members_of(pack) for pack in packs}
         packed = {member.run.id for each in members.values() for member in each}
         alone = {run_id: folder for run_id, folder in folders.items() if run_id not in packed}
@@ -51,20 +51,26 @@ def note_members(folder: Path, ended: Outcome) -> dict[str, Outcome]:
     return outcomes
 
 
-def arrange(folders: Mapping[str, Path], output: Path, size_of: SizeOf) -> list[Path]:
-    """Folders of packs: those that runs are in already, with the lengths that the runs have now, and new ones."""
-    begun = {pack: None for folder in folders.values() if (pack := pack_of(folder)) is not None}
-    packs = [write_pack(members_of(output / FOLDER / pack), output) for pack in begun]
+def new_packs(runs: Iterable[Member], size_of: SizeOf) -> list[Sequence[Member]]:
+    """Which of these runs are to share a pack, of those that are in none and have not begun."""
     groups: dict[object, list[Member]] = {}
-    for folder in folders.values():
-        run = read_run(folder)
-        if pack_of(folder) is None and packable(run) and not recorded_steps(folder):
-            groups.setdefault(alike(run), []).append(Member(run=run, folder=folder))
+    for each in runs:
+        if pack_of(each.folder) is None and packable(each.run) and not recorded_steps(each.folder):
+            groups.setdefault(alike(each.run), []).append(each)
+    packs: list[Sequence[Member]] = []
     for group in groups.values():
         size = min(size_of(group), len(group)) if len(group) > 1 else 1
         if size > 1:
-            packs += [write_pack(share, output) for share in _shares(group, size) if len(share) > 1]
+            packs += [share for share in _shares(group, size) if len(share) > 1]
     return packs
+
+
+def _arranged(folders: Mapping[str, Path], output: Path, size_of: SizeOf) -> list[Path]:
+    """Folders of packs: those that runs are in already, with the lengths that the runs have now, and new ones."""
+    begun = {pack: None for folder in folders.values() if (pack := pack_of(folder)) is not None}
+    packs = [members_of(output / FOLDER / pack) for pack in begun]
+    runs = (Member(run=read_run(folder), folder=folder) for folder in folders.values())
+    return [write_pack(pack, output) for pack in (*packs, *new_packs(runs, size_of))]
 
 
 def _shares(group: Sequence[Member], size: int) -> list[Sequence[Member]]:
