@@ -67,9 +67,8 @@ def bench_model(model: str, structures: tuple[str, ...], output: Path, numbers: 
     """  # noqa: D301  \b is click's
 
     def measure(of: Any, told: Callable[[str], None]) -> Any:
-        if numbers:
-            return of.of_model(of.BATCHES, model, structures, told=told, numbers=numbers, **flags)
-        return of.of_model(of.EVALUATION, model, structures, told=told, **flags)
+        what = of.BATCHES if numbers else of.EVALUATION
+        return of.of_model(what, model, structures, told=told, numbers=numbers or (1,), **flags)
 
     finish(lambda: _bench(output, measure))
 
@@ -88,9 +87,8 @@ def bench_md(model: str, structures: tuple[str, ...], output: Path, numbers: tup
     """  # noqa: D301  \b is click's
 
     def measure(of: Any, told: Callable[[str], None]) -> Any:
-        if numbers:
-            return of.of_model(of.BEADS, model, structures, told=told, numbers=numbers, **flags)
-        return of.of_model(of.STEP, model, structures, told=told, **flags)
+        what = of.BEADS if numbers else of.STEP
+        return of.of_model(what, model, structures, told=told, numbers=numbers or (1,), **flags)
 
     finish(lambda: _bench(output, measure))
 
