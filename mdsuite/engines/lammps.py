@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
+from ctypes import c_double
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -84,7 +86,7 @@ class Served:
         self._forces = forces
         self._axes = axes
         self._lammps: Any = None  # untyped
-        self._virial = (ctypes.c_double * 6)()
+        self._virial = (c_double * 6)()
         self._failure: tuple[int, BaseException] | None = None
 
     def types(self, start: Start) -> tuple[FloatArray, IntArray]:
@@ -101,7 +103,18 @@ class Served:
             f"fix_modify {FIX} energy yes virial yes",
         )
         self._lammps = lammps.instance
-        self._lammps.set_fix_external_callback(FIX, self, None)
+        self._callback = self._lammps.FIX_EXTERNAL_CALLBACK_FUNC(self._called)  # LAMMPS has no more than its address
+        self._lammps.lib.lammps_set_fix_external_callback(self._lammps.lmp, FIX_ID, self._callback, None)
+
+    def _called(self, caller: object, step: int, n: int, tags: Any, x: Any, f: Any) -> None:
+        """With the arrays at the addresses that LAMMPS calls with; its own module makes them anew in every step."""
+        try:
+            arrays = _array(tags, self._lammps.c_tagint, n), _array(x[0], c_double, n, 3), _array(f[0], c_double, n, 3)
+        except BaseException as error:
+            self._failure = (step, error)
+            self._lammps.force_timeout()
+        else:
+            self(caller, step, n, *arrays)
 
     def __call__(self, _caller: object, step: int, _n: int, tag: Any, x: FloatArray, f: FloatArray) -> None:
         """Fill the forces `f` (n_atoms, 3) of the atoms `tag` at `x`; a failure ends the run at this step."""
@@ -134,6 +147,16 @@ class Served:
         self._virial[:] = VIRIAL_OF_NINE(self._axes.inward_tensor(evaluation.virial).ravel().tolist())
         library.lammps_fix_external_set_energy_global(lammps, FIX_ID, evaluation.energy)
         library.lammps_fix_external_set_virial_global(lammps, FIX_ID, self._virial)
+
+
+def _array(pointer: Any, kind: Any, *shape: int) -> Any:
+    """What a pointer of LAMMPS points at."""
+    return _array_at(ctypes.addressof(pointer.contents), kind, shape)
+
+
+@lru_cache(maxsize=8)  # LAMMPS moves its arrays seldom
+def _array_at(address: int, kind: Any, shape: tuple[int, ...]) -> Any:
+    return np.frombuffer((kind * math.prod(shape)).from_address(address), kind).reshape(shape)
 
 
 @lru_cache(maxsize=1)  # LAMMPS leaves its atoms in the order that they were created in, or nearly always
@@ -342,7 +365,7 @@ class Lammps:
         if np.abs(cells).max() <= 1.0:
             return
         back = np.ascontiguousarray(x - cells @ self._axes.cell)
-        self.instance.scatter_atoms("x", 1, 3, back.ctypes.data_as(ctypes.POINTER(ctypes.c_double)))
+        self.instance.scatter_atoms("x", 1, 3, back.ctypes.data_as(ctypes.POINTER(c_double)))
         self._set_images(self._images() + cells)
 
     def _set_images(self, images: FloatArray) -> None:
@@ -408,7 +431,7 @@ class Lammps:
         """
         constants, library, lammps = self._constants, self.instance.lib, self.instance.lmp
         extract, free, style = library.lammps_extract_fix, library.lammps_free, constants.LMP_STYLE_GLOBAL
-        extract.restype = ctypes.POINTER(ctypes.c_double)
+        extract.restype = ctypes.POINTER(c_double)
         kind = constants.LMP_TYPE_VECTOR if column is None else constants.LMP_TYPE_ARRAY
         found = []
         for row in range(n):

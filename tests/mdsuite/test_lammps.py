@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import socket
 import threading
 from collections.abc import Iterator
@@ -273,3 +274,13 @@ def test_every_atom_gets_its_own_force_in_whatever_order_lammps_has_them(dtype: 
         callback.check(0)
         np.testing.assert_array_equal(forces.asked[-1], given)
         np.testing.assert_array_equal(f, 10.0 * given[order])
+
+
+def test_a_call_without_atoms_to_be_found_ends_the_run():
+    callback = Served(Uneven(), Axes(run(argon(1)).start))
+    callback._lammps = MagicMock(c_tagint=ctypes.c_int32)
+    nowhere = ctypes.POINTER(ctypes.POINTER(ctypes.c_double))()
+    callback._called(None, 3, 4, ctypes.pointer(ctypes.c_int32(1)), nowhere, nowhere)
+    callback._lammps.force_timeout.assert_called_once_with()
+    with pytest.raises(StepError, match="NULL pointer"):
+        callback.check(3)
