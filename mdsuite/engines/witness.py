@@ -49,7 +49,7 @@ class Witness:
             return
         if self._sampler is None or instant.step == self._last == self._first:
             # an engine may ask for the first step of a chunk more than once; the last answer is what it begins with
-            self._sampler = StepSampler(instant, self._box, n_kept=KEPT, seed=self._seed)
+            self._sampler = StepSampler(instant, self._box, n_kept=KEPT, seed=self._seed, copy=False)
             self._first = self._last = instant.step
         elif instant.step == self._last + 1:
             self._sampler.add(instant)

@@ -7,7 +7,8 @@ r"""The residual of a step, and the sum of all of them.
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from scipy.constants import angstrom, atomic_mass, e, pico
@@ -82,8 +83,7 @@ def step_residual(before: Instant, after: Instant, box: Box) -> float:
     return float(after.energy - before.energy) + 0.5 * float(np.vdot(before.forces + after.forces, moved))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Residuals:
+class Residuals(NamedTuple):
     """The residuals of a run up to a step: their sum, and how large they usually are.
 
     The sum is Neumaier's [1]_: what is lost in an addition is kept beside it, so its error does not grow with the
@@ -143,21 +143,13 @@ class Residuals:
 
     def to_array(self) -> Floats:
         """As seven numbers."""
-        return np.array(astuple(self), dtype=np.float64)
+        return np.array(self, dtype=np.float64)
 
     @classmethod
     def from_array(cls, numbers: Floats) -> Residuals:
         """From seven numbers."""
-        n_steps, plain, lost, last, last_but_one, mean_size, mean_curvature = (float(number) for number in numbers)
-        return cls(
-            n_steps=int(n_steps),
-            plain=plain,
-            lost=lost,
-            last=last,
-            last_but_one=last_but_one,
-            mean_size=mean_size,
-            mean_curvature=mean_curvature,
-        )
+        n_steps, *others = numbers.tolist()
+        return cls(int(n_steps), *others)
 
 
 def added(plain: float, lost: float, number: float) -> tuple[float, float]:

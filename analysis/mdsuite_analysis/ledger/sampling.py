@@ -149,6 +149,8 @@ class StepSampler:
         Of the run.
     residuals : Residuals
         Of the run up to `start`.
+    copy : bool
+        Whether to copy what is given, for an engine may reuse its arrays.
 
     Attributes
     ----------
@@ -157,14 +159,24 @@ class StepSampler:
 
     """
 
-    def __init__(self, start: Instant, box: Box, *, n_kept: int, seed: int, residuals: Residuals | None = None) -> None:
+    def __init__(
+        self,
+        start: Instant,
+        box: Box,
+        *,
+        n_kept: int,
+        seed: int,
+        residuals: Residuals | None = None,
+        copy: bool = True,
+    ) -> None:
         if n_kept < 2:
             raise ValueError(f"{n_kept} steps to keep; an error bar needs at least 2")
         self.residuals = Residuals() if residuals is None else residuals
         self._box = box
         self._n_kept = n_kept
         self._seed = seed
-        self._latest = _copied(start)
+        self._copy = copy
+        self._latest = _copied(start) if copy else start
         self._first_energy = float(start.energy)
         self._n_steps = 0
         self._residual_sum = (0.0, 0.0)
@@ -174,16 +186,12 @@ class StepSampler:
 
     def add(self, instant: Instant) -> float:
         """The residual of the step that led here, eV."""
-        before, after = self._latest, _copied(instant)
+        before, after = self._latest, _copied(instant) if self._copy else instant
         if after.step != before.step + 1:
             raise ValueError(f"step {after.step} follows step {before.step}; the ledger needs every step")
         residual = step_residual(before, after, self._box)
         now = self.residuals.plus(residual)
-        weight = importance(self.residuals, now, residual)
-        kept = SampledStep(before=before, after=after, residual=residual, weight=weight)
-        heapq.heappush(self._kept, (weight / uniform(self._seed, before.step), before.step, kept))
-        if len(self._kept) > self._n_kept + 1:
-            heapq.heappop(self._kept)
+        self._keep(before, after, residual, importance(self.residuals, now, residual))
         self._size_sum += abs(residual)
         self._curvature_sum += self.residuals.curvature(residual)
         self._n_steps += 1
@@ -191,6 +199,15 @@ class StepSampler:
         self.residuals = now
         self._latest = after
         return residual
+
+    def _keep(self, before: Instant, after: Instant, residual: float, weight: float) -> None:
+        """If its priority is among the largest, one more of which is kept than there will be in the sample."""
+        rank = weight / uniform(self._seed, before.step), before.step
+        full = len(self._kept) > self._n_kept
+        if full and rank < self._kept[0][:2]:
+            return
+        step = SampledStep(before=before, after=after, residual=residual, weight=weight)
+        (heapq.heapreplace if full else heapq.heappush)(self._kept, (*rank, step))
 
     def sample(self) -> Sample:
         """The steps kept up to now."""
