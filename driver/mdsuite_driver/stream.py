@@ -7,11 +7,15 @@ import os
 import select
 import socket
 import time
+from collections import deque
+from functools import lru_cache
+from pathlib import Path
 
 PIECE = 1024 * 1024  # bytes; no more room is made than has arrived, and this much
 AHEAD = 16 * 1024  # bytes, taken at once where so many have arrived: a message of few atoms with the one after it
 LOOK = 3e-4  # s; what comes within that comes sooner to who looks for it again and again than to who must be woken
 LONGEST_REST = 256  # waits
+LONG = 0.02  # s; being woken is nothing beside it
 
 
 class PeerClosedError(ConnectionError):
@@ -33,6 +37,7 @@ class Stream:
         self._writable.register(connection, select.POLLOUT)
         self._arrived, self._taken = b"", 0
         self._rest = self._resting = 0  # waits
+        self._waits: deque[float] = deque(maxlen=8)  # s
         self.within(deadline)
         if connection.family in (socket.AF_INET, socket.AF_INET6):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -45,7 +50,7 @@ class Stream:
     def wait(self) -> None:
         """Return when something has arrived, or the peer has closed; raises TimeoutError past the deadline."""
         if self._taken == len(self._arrived):
-            self._arrived, self._taken = self._received(AHEAD, "the peer sent nothing"), 0
+            self._arrived, self._taken = self._first_received(AHEAD, "the peer sent nothing"), 0
 
     def receive(self, n_bytes: int) -> bytes:
         """Exactly `n_bytes`; raises PeerClosedError at the end of the stream and TimeoutError past the deadline."""
@@ -70,11 +75,20 @@ class Stream:
         arrived = bytearray(self._arrived[self._taken :])
         while len(arrived) < n_bytes:
             wanted = min(max(n_bytes - len(arrived), AHEAD), PIECE)
-            piece = self._received(wanted, "the peer did not finish its message")
+            received = self._received if arrived else self._first_received
+            piece = received(wanted, "the peer did not finish its message")
             if not piece:
                 raise PeerClosedError(len(arrived), n_bytes)
             arrived += piece
         return bytes(arrived)
+
+    def _first_received(self, at_most: int, otherwise: str) -> bytes:
+        """The same, after a wait whose length tells how long the next will be."""
+        begun = time.monotonic()
+        try:
+            return self._received(at_most, otherwise)
+        finally:
+            self._waits.append(time.monotonic() - begun)
 
     def _received(self, at_most: int, otherwise: str) -> bytes:
         """What has arrived, once something has; nothing where the peer has closed."""
@@ -87,15 +101,21 @@ class Stream:
                 continue
 
     def _seen(self) -> bool:
-        """Whether something arrives while we look for it for a little.
+        """Whether something arrives while we look for it, from a little before it is due until a little after.
 
-        After a look in vain the next waits go without, twice as many as after the one before: who waits for a peer
-        that computes for milliseconds sleeps, and leaves it the CPU.
+        What is due later than soon is looked for only where that keeps nobody from the CPU. After a look in vain the
+        next waits go without, twice as many as after the one before.
         """
         if self._resting:
             self._resting -= 1
             return False
-        end = time.monotonic() + LOOK
+        usual = min(self._waits) if len(self._waits) == self._waits.maxlen else 0.0
+        end = time.monotonic() + usual + LOOK
+        if usual > LOOK:
+            if usual > LONG or end > self._end or not has_spare_cpu(int(end)):
+                return False
+            if not self._readable.poll(0):
+                time.sleep(usual - LOOK)
         while not self._readable.poll(0):
             os.sched_yield()
             if time.monotonic() > end:
@@ -112,6 +132,17 @@ class Stream:
     def close(self) -> None:
         """Close the socket."""
         self._connection.close()
+
+
+@lru_cache(maxsize=1)  # asked once in a second
+def has_spare_cpu(_second: int) -> bool:
+    """Whether no more threads want to run on this machine now than there are CPUs for us, as far as it tells."""
+    try:
+        load = Path("/proc/loadavg").read_text()
+    except OSError:
+        return False
+    running, _, _ = load.split()[3].partition("/")
+    return int(running) <= len(os.sched_getaffinity(0))
 
 
 def connect(address: str | tuple[str, int], *, patience: float) -> Stream:

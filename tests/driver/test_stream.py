@@ -91,6 +91,22 @@ def waits_for(near: socket.socket, reader: Stream, pause: float) -> None:
     timer.join()
 
 
+@pytest.fixture
+def spare(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Whether there is a CPU that nobody wants; there is one unless a test says otherwise."""
+    monkeypatch.setattr(stream, "has_spare_cpu", lambda _second: getattr(request, "param", True))
+
+
+@pytest.fixture
+def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """For how long it was slept before looking."""
+    seen: list[float] = []
+    monkeypatch.setattr(stream.time, "sleep", seen.append)
+    return seen
+
+
+@pytest.mark.usefixtures("spare")
+@pytest.mark.parametrize("spare", [False], indirect=True)
 def test_who_waits_for_a_slow_peer_sleeps_at_once_nearly_always(pair, yields: list[None]):
     near, reader = pair
     looked = 0
@@ -111,3 +127,42 @@ def test_a_peer_that_has_become_quick_is_looked_for_again(pair, yields: list[Non
     yields.clear()
     waits_for(near, reader, 5e-3)
     assert yields
+
+
+@pytest.mark.usefixtures("spare")
+def test_a_slow_peer_is_looked_for_when_its_answer_is_due(pair, yields: list[None], sleeps: list[float]):
+    near, reader = pair
+    for _ in range(8):
+        waits_for(near, reader, 5e-3)
+    yields.clear()
+    for _ in range(stream.LONGEST_REST):
+        waits_for(near, reader, 5e-3)
+        if sleeps:
+            break
+    assert 0.0 < sleeps[0] < stream.LONG
+    assert yields
+
+
+@pytest.mark.usefixtures("spare")
+def test_nobody_sleeps_past_a_deadline_or_over_what_has_arrived(pair, sleeps: list[float]):
+    near, reader = pair
+    for _ in range(8):
+        reader._waits.append(5e-3)
+    near.sendall(b"x")
+    assert reader.receive(1) == b"x"
+    reader._waits.extend([5e-3] * 8)
+    reader.within(2e-3)
+    with pytest.raises(TimeoutError):
+        reader.receive(1)
+    assert sleeps == []
+
+
+@pytest.mark.parametrize(("running", "spare"), [(1, True), (2, True), (3, False)])
+def test_a_cpu_is_spare_where_no_more_threads_want_to_run_than_there_are(
+    running: int, spare: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(stream.Path, "read_text", lambda _path: f"0.63 0.96 0.97 {running}/78 31796\n")
+    monkeypatch.setattr(stream.os, "sched_getaffinity", lambda _process: {0, 5})
+    stream.has_spare_cpu.cache_clear()
+    assert stream.has_spare_cpu(0) is spare
+    stream.has_spare_cpu.cache_clear()
