@@ -175,6 +175,7 @@ def test_a_package_of_other_weights_is_refused(monkeypatch: pytest.MonkeyPatch, 
         load("compiled:painn-tiny")
 
 
+@pytest.mark.slow
 def test_on_several_threads_it_answers_with_the_same_bits_every_time():
     """As where every thread adds to the same sums whenever it comes to them it does not."""
     of = configuration(read_structure("aspirin"))

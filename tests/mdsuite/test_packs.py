@@ -336,6 +336,7 @@ def test_shards_are_of_whole_packs(pairs: Path, tmp_path: Path):
         assert contents(tmp_path / "runs" / run.name) == contents(run)
 
 
+@pytest.mark.slow
 def test_workers_of_parsl_take_packs(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)  # Parsl writes where it is
     through = [*PAIRS, "--executor", f"parsl:{inputs_folder() / 'executors' / 'local.py'}", "--output", tmp_path / "o"]
