@@ -83,7 +83,7 @@ class Stream:
         return bytes(arrived)
 
     def _first_received(self, at_most: int, otherwise: str) -> bytes:
-        """The same, after a wait whose length tells how long the next will be."""
+        """As `_received`, of what begins a message: the length of the wait tells when the next is due."""
         begun = time.monotonic()
         try:
             return self._received(at_most, otherwise)
