@@ -146,8 +146,7 @@ def test_a_slow_peer_is_looked_for_when_its_answer_is_due(pair, yields: list[Non
 @pytest.mark.usefixtures("spare")
 def test_nobody_sleeps_past_a_deadline_or_over_what_has_arrived(pair, sleeps: list[float]):
     near, reader = pair
-    for _ in range(8):
-        reader._waits.append(5e-3)
+    reader._waits.extend([5e-3] * 8)
     near.sendall(b"x")
     assert reader.receive(1) == b"x"
     reader._waits.extend([5e-3] * 8)
