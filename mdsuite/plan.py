@@ -90,15 +90,17 @@ def read_structures(campaign: Campaign) -> list[Structure]:
 def served_sources(campaign: Campaign) -> Iterator[tuple[str, ModelCard]]:
     """Source and card of every model; raises InputError for one that mdsuite cannot serve by itself."""
     for source in campaign.models:
-        yield served_source(source, trust=campaign.trust, foreign=campaign.coupling.accept_foreign)
+        yield served_source(
+            source, trust=campaign.trust, threads=campaign.threads, foreign=campaign.coupling.accept_foreign
+        )
 
 
-def served_source(source: str, *, trust: bool, foreign: bool = False) -> tuple[str, ModelCard]:
+def served_source(source: str, *, trust: bool, threads: int = 1, foreign: bool = False) -> tuple[str, ModelCard]:
     """A model as its driver is given it, and its card; raises InputError as `served_sources`."""
     located = _located(source, foreign=foreign)
     if located.startswith((native.PREFIX, FOREIGN)):
         raise InputError(f"{source} answers within an engine only; wanted is a model that mdsuite loads")
-    return located, _model(located, trust=trust)[0]
+    return located, _model(located, trust=trust, threads=threads)[0]
 
 
 def make_plan(
@@ -120,11 +122,9 @@ def make_plan(
     _require_distinct(campaign.engine, campaign.engine, "engines")
     sources = [_located(source, foreign=campaign.coupling.accept_foreign) for source in campaign.models]
     doubles = [_located(source, foreign=False) for source in campaign.double]
-    compiled = any(map(is_compiled, [*sources, *doubles]))
-    with on_threads(campaign.threads) if compiled else contextlib.nullcontext():  # as their drivers will load them
-        models = _told_apart([_model(source, trust=campaign.trust) for source in sources])
-        for source in doubles:
-            _model(source, trust=campaign.trust)
+    models = _told_apart([_model(source, trust=campaign.trust, threads=campaign.threads) for source in sources])
+    for source in doubles:
+        _model(source, trust=campaign.trust, threads=campaign.threads)
     cards = [card for card, _ in models]
     _require_distinct([card.sha256 for card in cards], campaign.models, "models")
     given = read_structures(campaign)
@@ -365,13 +365,14 @@ def _located(source: str, *, foreign: bool) -> str:
         raise InputError(str(error)) from error
 
 
-def _model(source: str, *, trust: bool) -> _Model:
+def _model(source: str, *, trust: bool, threads: int = 1) -> _Model:
     if source.startswith(native.PREFIX):
         return native.read_native(source)
     if source.startswith(FOREIGN):
         return _foreign_card(source), None
     try:
-        return load(source, trust=trust).card, None
+        with on_threads(threads) if is_compiled(source) else contextlib.nullcontext():  # as its driver will load it
+            return load(source, trust=trust).card, None
     except ModelError as error:
         raise InputError(str(error)) from error
 

@@ -79,7 +79,7 @@ def _check(
 
     console = Console()
     named = list(structures) or [bundled_structure_for(model, trust=trust)]
-    campaign = read_campaign(None, {"models": [model], "structures": named, "trust": trust})
+    campaign = read_campaign(None, {"models": [model], "structures": named, "trust": trust, "threads": threads})
     given = read_structures(campaign)
     ((source, card),) = served_sources(campaign)
     for structure in given:
@@ -197,7 +197,7 @@ def _forces(
     if bool(references) == bool(teacher) or bool(structures) != bool(teacher):
         raise InputError("wanted either --reference FILE with forces, or --teacher CALC with --structure S to label")
     console = Console()
-    source, card = served_source(model, trust=trust)
+    source, card = served_source(model, trust=trust, threads=threads)
     output.mkdir(parents=True, exist_ok=True)
     with waiting(console, "reading the reference" if references else f"labelling with {teacher}") as told:
         known = read_references(references) if references else labelled_by(str(teacher), structures)

@@ -14,7 +14,7 @@ from campaigns import BRIEF, command, results
 
 from mdsuite import evaluation
 from mdsuite.campaign import read_campaign
-from mdsuite.plan import make_plan
+from mdsuite.plan import make_plan, served_source
 from mdsuite.structures import configuration, read_structure
 from mdsuite_driver.contract import ModelContract
 from mdsuite_driver.models.compiled import CompiledModel, cache_folder, load_compiled, package_of, require_same
@@ -191,6 +191,14 @@ def test_one_thread_has_a_package_of_its_own():
         with on_threads(n):
             made[n] = package_of(model)
     assert made[2] == made[4] != made[1]
+
+
+def test_a_compiled_model_is_looked_at_as_its_driver_will_load_it(students: Path):
+    there = set(students.rglob("*.pt2"))
+    with on_threads(2):
+        _, card = served_source(f"compiled:{STUDENT}", trust=False)
+    assert card.name == STUDENT
+    assert set(students.rglob("*.pt2")) == there
 
 
 def test_a_campaign_is_compiled_for_the_threads_of_its_models(short: Path, tmp_path: Path):
