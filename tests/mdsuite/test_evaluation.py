@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +57,16 @@ class TestCompiled(ModelContract):
 @pytest.mark.parametrize("structure", ["ethanol", "uracil", "aspirin"])
 def test_it_answers_as_its_model_whatever_the_size(structure: str):
     require_same_answers(STUDENT, structure, 1e-9)
+
+
+def test_a_loaded_model_leaves_no_file_that_a_killed_process_could_not_remove(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    compiled = load(f"compiled:{STUDENT}")
+    assert (list(tmp_path.iterdir()), os.environ["TMPDIR"]) == ([], str(tmp_path))
+    assert np.isfinite(compiled.evaluate(configuration(read_structure("ethanol"))).energy)
 
 
 def require_same_answers(source: str, structure: str, within: float) -> None:

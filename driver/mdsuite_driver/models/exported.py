@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import os
+import tempfile
 import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -122,13 +125,33 @@ def open_package(path: Path) -> tuple[Callable[..., Any], Mapping[str, str]]:
     """
     import torch  # noqa: PLC0415
 
-    held = [torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)]
+    with _unpacked_briefly():
+        held = [torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)]
 
     def function(*given: Any) -> Any:
         return held[0].boxed_run(list(given))
 
-    weakref.finalize(function, held.clear)  # at the end of the process at the latest, or what it has unpacked stays
+    weakref.finalize(function, held.clear)  # versions of torch that unpack elsewhere remove that now
     return function, held[0].get_metadata()
+
+
+@contextlib.contextmanager
+def _unpacked_briefly() -> Iterator[None]:
+    """While this is entered torch unpacks into a folder that is removed at its end.
+
+    A library needs its file no longer once it is loaded. Torch itself removes it with the loader, and so not where a
+    process is killed.
+    """
+    before = os.environ.get("TMPDIR")
+    with tempfile.TemporaryDirectory(prefix="mdsuite-", ignore_cleanup_errors=True) as folder:
+        os.environ["TMPDIR"] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = before
 
 
 def load_onnx(name: str, path: Path) -> EnergyModel:
