@@ -33,6 +33,8 @@ FIX_ID = FIX.encode()
 MARGIN = 10.0  # Å around the atoms in directions without a lattice vector
 RESTART_END = b"LammpS RestartT"  # written last
 VIRIAL = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))  # LAMMPS' order
+RECORDED = MappingProxyType({"potentials": "f_energies[1]", "kinetics": "f_energies[2]", "couplings": "f_coupled"})
+"""Variables of LAMMPS, of all steps of a chunk, and where it has them from."""
 VIRIAL_OF_NINE = itemgetter(*(3 * i + j for i, j in VIRIAL))
 
 
@@ -379,6 +381,7 @@ class Lammps:
             f"timestep {self._run.timestep / self._units.time!r}",
             *_integrator(self._run, self._units, step),
             "variable coupled equal ecouple",
+            *(f"variable {name} vector {column}" for name, column in RECORDED.items()),
             "compute kinetic all ke",
             "compute virial all pressure NULL virial",
             "thermo 0",
@@ -406,10 +409,10 @@ class Lammps:
         return virial
 
     def _gather(self, name: str) -> FloatArray:
-        return np.array(self.instance.gather_atoms(name, 1, 3), dtype=float).reshape(-1, 3)
+        return np.frombuffer(self.instance.gather_atoms(name, 1, 3)).reshape(-1, 3)
 
     def _images(self) -> FloatArray:
-        images = np.array(self.instance.gather_atoms("image", 0, 3), dtype=float).reshape(-1, 3)
+        images = np.frombuffer(self.instance.gather_atoms("image", 0, 3), np.int32).reshape(-1, 3)
         return np.where(self._axes.pbc, images, 0.0)
 
     def _energies(self, n: int) -> FloatArray:
@@ -419,26 +422,10 @@ class Lammps:
         if n_rows < n:
             raise RuntimeError(f"wanted the energies of {n} steps from LAMMPS, it recorded {n_rows}")
         table = np.zeros((3, n))
-        table[0], table[1] = self._recorded(b"energies", n, 0), self._recorded(b"energies", n, 1)
-        if self._run.thermostat:
-            table[2] = self._recorded(b"coupled", n, None)
+        names = ["potentials", "kinetics", *(["couplings"] if self._run.thermostat else [])]
+        for row, name in zip(table, names, strict=False):
+            row[:] = self.instance.extract_variable(name)[:n]  # all at once; of a fix itself it is one by one
         return table
-
-    def _recorded(self, fix: bytes, n: int, column: int | None) -> list[float]:
-        """The first `n` values of a column of a fix, or of its only one.
-
-        By the function of LAMMPS' library itself: the method around it asks each time what went wrong.
-        """
-        constants, library, lammps = self._constants, self.instance.lib, self.instance.lmp
-        extract, free, style = library.lammps_extract_fix, library.lammps_free, constants.LMP_STYLE_GLOBAL
-        extract.restype = ctypes.POINTER(c_double)
-        kind = constants.LMP_TYPE_VECTOR if column is None else constants.LMP_TYPE_ARRAY
-        found = []
-        for row in range(n):
-            value = extract(lammps, fix, style, kind, row, column or 0)
-            found.append(value[0])
-            free(value)
-        return found
 
 
 def served(run: Run, forces: Forces, log: Path) -> Lammps:
