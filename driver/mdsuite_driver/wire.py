@@ -30,6 +30,8 @@ MAX_BATCH = 100_000
 MAX_TEXT = 64 * 1024 * 1024
 
 PROOF_SIZE = 32
+COUNT = struct.Struct("<i")
+ENERGY_AND_COUNT = struct.Struct("<di")
 DOUBLE = np.dtype("<f8")
 
 STATUS, INIT, POSDATA, GETFORCE, EXIT = "STATUS", "INIT", "POSDATA", "GETFORCE", "EXIT"
@@ -43,6 +45,7 @@ class WireError(Exception):
     """Bytes that are not the i-PI protocol."""
 
 
+@lru_cache(maxsize=32)
 def header(word: str) -> bytes:
     """A message's name, padded to twelve bytes."""
     return word.encode("ascii").ljust(HEADER_SIZE)
@@ -89,11 +92,11 @@ def read_positions(receive: Receive, n_atoms: int | None = None) -> tuple[FloatA
     The inverse cell is read and ignored: peers disagree on whether it is transposed. Raises WireError for another
     number of atoms than `n_atoms`, before it makes room for them, and for numbers that are not finite.
     """
-    columns = receive(CELL_SIZE)
-    receive(CELL_SIZE)
-    cell = _cell(columns).copy()
-    positions = _doubles(receive, 3 * _count(receive, "POSDATA", n_atoms)) * BOHR
-    _require_finite(cell, positions)
+    before = receive(2 * CELL_SIZE + COUNT.size)
+    (count,) = COUNT.unpack_from(before, 2 * CELL_SIZE)
+    positions = _doubles(receive, 3 * _allowed(count, "POSDATA", n_atoms)) * BOHR
+    cell = _cell(before[:CELL_SIZE]).copy()
+    _require_finite(positions)
     return cell, positions.reshape(-1, 3)
 
 
@@ -118,7 +121,7 @@ def encode_batch(cells: Sequence[FloatArray], positions: Sequence[FloatArray]) -
 
 def read_batch(receive: Receive, size: int, n_atoms: int | None = None) -> list[tuple[FloatArray, FloatArray]]:
     """What follows a POSDATA header of several configurations: cell and positions of each, as `read_positions`."""
-    n_atoms = _count(receive, "POSDATA", n_atoms)
+    n_atoms = _allowed(_int32(receive), "POSDATA", n_atoms)
     if n_atoms * size > MAX_ATOMS:
         raise WireError(f"POSDATA must carry at most {MAX_ATOMS} atoms, got {size} times {n_atoms}")
     cells = []
@@ -126,7 +129,7 @@ def read_batch(receive: Receive, size: int, n_atoms: int | None = None) -> list[
         cells.append(_cell(receive(CELL_SIZE)).copy())
         receive(CELL_SIZE)
     positions = (_doubles(receive, 3 * n_atoms * size) * BOHR).reshape(size, n_atoms, 3)
-    _require_finite(np.array(cells), positions)
+    _require_finite(positions)
     return list(zip(cells, positions, strict=True))
 
 
@@ -146,7 +149,9 @@ def encode_evaluations(evaluations: Sequence[Evaluation]) -> bytes:
 
 @lru_cache(maxsize=64)  # as above
 def _cell(columns: bytes) -> FloatArray:
-    return np.ascontiguousarray((np.frombuffer(columns, DOUBLE).reshape(3, 3) * BOHR).T)
+    cell = np.ascontiguousarray((np.frombuffer(columns, DOUBLE).reshape(3, 3) * BOHR).T)
+    _require_finite(cell)
+    return cell
 
 
 def encode_evaluation(evaluation: Evaluation, extras: str = "") -> bytes:
@@ -169,8 +174,8 @@ def read_evaluation(receive: Receive, n_atoms: int | None = None) -> tuple[Evalu
 
     Raises WireError for another number of atoms than `n_atoms`, before it makes room for them.
     """
-    (energy,) = struct.unpack("<d", receive(8))
-    numbers = _doubles(receive, 3 * _count(receive, "FORCEREADY", n_atoms) + 9)
+    energy, count = ENERGY_AND_COUNT.unpack(receive(ENERGY_AND_COUNT.size))
+    numbers = _doubles(receive, 3 * _allowed(count, "FORCEREADY", n_atoms) + 9)
     if math.isfinite(np.vdot(numbers, numbers)):  # then none is so large that its unit makes it overflow
         forces, virial = _in_ev(numbers)
     else:
@@ -209,8 +214,8 @@ def _doubles(receive: Receive, n: int) -> FloatArray:
     return np.frombuffer(receive(8 * n), DOUBLE)
 
 
-def _require_finite(cell: FloatArray, positions: FloatArray) -> None:
-    if not (_are_finite(cell.ravel()) and _are_finite(positions.ravel())):
+def _require_finite(numbers: FloatArray) -> None:
+    if not _are_finite(numbers.ravel()):
         raise WireError("POSDATA must carry finite numbers, got a cell or positions with NaN or infinity")
 
 
@@ -220,11 +225,10 @@ def _are_finite(numbers: FloatArray) -> bool:
 
 
 def _int32(receive: Receive) -> int:
-    return int(struct.unpack("<i", receive(4))[0])
+    return int(COUNT.unpack(receive(COUNT.size))[0])
 
 
-def _count(receive: Receive, message: str, wanted: int | None) -> int:
-    n_atoms = _int32(receive)
+def _allowed(n_atoms: int, message: str, wanted: int | None) -> int:
     if not 0 < n_atoms <= MAX_ATOMS:
         raise WireError(f"{message} must carry between 1 and {MAX_ATOMS} atoms, got {n_atoms}")
     if wanted is not None and n_atoms != wanted:

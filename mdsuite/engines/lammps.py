@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import math
-from ctypes import c_double
+from ctypes import c_double, c_int, c_void_p
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -30,6 +29,7 @@ from mdsuite_driver.models.protocol import Evaluation
 
 FIX = "mdsuite"
 FIX_ID = FIX.encode()
+ROW = 3 * ctypes.sizeof(c_double)  # bytes, of a vector
 MARGIN = 10.0  # Å around the atoms in directions without a lattice vector
 RESTART_END = b"LammpS RestartT"  # written last
 VIRIAL = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))  # LAMMPS' order
@@ -105,29 +105,24 @@ class Served:
             f"fix_modify {FIX} energy yes virial yes",
         )
         self._lammps = lammps.instance
-        self._callback = self._lammps.FIX_EXTERNAL_CALLBACK_FUNC(self._called)  # LAMMPS has no more than its address
-        self._lammps.lib.lammps_set_fix_external_callback(self._lammps.lmp, FIX_ID, self._callback, None)
+        self._tag = np.dtype(self._lammps.c_tagint)
+        # by addresses alone: LAMMPS' own module makes objects of them, and arrays, in every step
+        called = ctypes.CFUNCTYPE(None, c_void_p, self._lammps.c_bigint, c_int, c_void_p, c_void_p, c_void_p)
+        self._callback = called(self._called)  # LAMMPS has no more than its address
+        callback = ctypes.cast(self._callback, self._lammps.FIX_EXTERNAL_CALLBACK_FUNC)
+        self._lammps.lib.lammps_set_fix_external_callback(self._lammps.lmp, FIX_ID, callback, None)
 
-    def _called(self, caller: object, step: int, n: int, tags: Any, x: Any, f: Any) -> None:
-        """With the arrays at the addresses that LAMMPS calls with; its own module makes them anew in every step."""
-        try:
-            arrays = _array(tags, self._lammps.c_tagint, n), _array(x[0], c_double, n, 3), _array(f[0], c_double, n, 3)
-        except BaseException as error:
-            self._failure = (step, error)
-            self._lammps.force_timeout()
-        else:
-            self(caller, step, n, *arrays)
-
-    def __call__(self, _caller: object, step: int, _n: int, tag: Any, x: FloatArray, f: FloatArray) -> None:
-        """Fill the forces `f` (n_atoms, 3) of the atoms `tag` at `x`; a failure ends the run at this step."""
+    def _called(self, _caller: None, step: int, n: int, tags: int, x: int, f: int) -> None:
+        """Fill the forces (`n`, 3) to whose rows `f` points, of atoms at `x`; a failure ends the run at this step."""
         if self._failure is None:
             try:
-                self._set(step, _rows(tag.tobytes(), tag.dtype), x, f)
+                rows = _rows(ctypes.string_at(tags, n * self._tag.itemsize), self._tag)
+                self._set(step, rows, _array(_first_row(x), n), _array(_first_row(f), n))
             except BaseException as error:  # kept, and raised by `check`
                 self._failure = (step, error)
             else:
                 return
-        f[:] = 0.0
+        ctypes.memset(_first_row(f), 0, n * ROW)
         self._lammps.force_timeout()
 
     def check(self, _step: int) -> None:
@@ -151,14 +146,15 @@ class Served:
         library.lammps_fix_external_set_virial_global(lammps, FIX_ID, self._virial)
 
 
-def _array(pointer: Any, kind: Any, *shape: int) -> Any:
-    """What a pointer of LAMMPS points at."""
-    return _array_at(ctypes.addressof(pointer.contents), kind, shape)
+def _first_row(rows: int) -> int:
+    """The address of the numbers, from that of the addresses of rows."""
+    return c_void_p.from_address(rows).value or 0
 
 
 @lru_cache(maxsize=8)  # LAMMPS moves its arrays seldom
-def _array_at(address: int, kind: Any, shape: tuple[int, ...]) -> Any:
-    return np.frombuffer((kind * math.prod(shape)).from_address(address), kind).reshape(shape)
+def _array(address: int, n: int) -> FloatArray:
+    """What LAMMPS has at an address, (n, 3)."""
+    return np.frombuffer((c_double * (3 * n)).from_address(address)).reshape(n, 3)
 
 
 @lru_cache(maxsize=1)  # LAMMPS leaves its atoms in the order that they were created in, or nearly always
@@ -372,7 +368,7 @@ class Lammps:
 
     def _set_images(self, images: FloatArray) -> None:
         flags = np.ascontiguousarray(images, dtype=np.int32)
-        self.instance.scatter_atoms("image", 0, 3, flags.ctypes.data_as(ctypes.POINTER(ctypes.c_int)))
+        self.instance.scatter_atoms("image", 0, 3, flags.ctypes.data_as(ctypes.POINTER(c_int)))
 
     def _set_up(self, step: int, conserved: float | None = None) -> None:
         self._conserved = conserved

@@ -121,7 +121,7 @@ def test_a_server_that_closes_inside_a_message_is_an_error(pair):
     server, stream = pair
     server.sendall(wire.encode_positions(np.eye(3), np.zeros((2, 3)))[:40])
     server.close()
-    with pytest.raises(PeerClosedError, match="of 72 bytes"):
+    with pytest.raises(PeerClosedError, match="of 148 bytes"):
         serve(stream, load(LJ), ARGON)
 
 
