@@ -154,7 +154,8 @@ def _first_row(rows: int) -> int:
 @lru_cache(maxsize=8)  # LAMMPS moves its arrays seldom
 def _array(address: int, n: int) -> FloatArray:
     """What LAMMPS has at an address, (n, 3)."""
-    return np.frombuffer((c_double * (3 * n)).from_address(address)).reshape(n, 3)
+    memory: Any = (c_double * (3 * n)).from_address(address)
+    return np.asarray(np.frombuffer(memory).reshape(n, 3))
 
 
 @lru_cache(maxsize=1)  # LAMMPS leaves its atoms in the order that they were created in, or nearly always
