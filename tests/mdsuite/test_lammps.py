@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import socket
 import threading
 from collections.abc import Iterator
@@ -266,11 +265,12 @@ class Uneven:
 def test_every_atom_gets_its_own_force_in_whatever_order_lammps_has_them(dtype: type):
     forces = Uneven()
     callback = Served(forces, Axes(run(argon(1)).start))
-    callback._lammps = SimpleNamespace(lib=MagicMock(), lmp=None)
+    callback._lammps, callback._tag = SimpleNamespace(lib=MagicMock(), lmp=None), np.dtype(dtype)
     given = np.arange(12.0).reshape(4, 3)
     for order in ([0, 1, 2, 3], [2, 0, 3, 1], [2, 0, 3, 1], [0, 1, 2, 3], [3, 2, 1, 0]):
-        f = np.full((4, 3), np.nan)
-        callback(None, 0, 4, np.array(order, dtype=dtype) + 1, given[order], f)
+        tags, x, f = np.array(order, dtype=dtype) + 1, given[order], np.full((4, 3), np.nan)
+        rows = [np.array([array.ctypes.data], dtype=np.uintp) for array in (x, f)]
+        callback._called(None, 0, 4, tags.ctypes.data, *(each.ctypes.data for each in rows))
         callback.check(0)
         np.testing.assert_array_equal(forces.asked[-1], given)
         np.testing.assert_array_equal(f, 10.0 * given[order])
@@ -278,9 +278,9 @@ def test_every_atom_gets_its_own_force_in_whatever_order_lammps_has_them(dtype: 
 
 def test_a_call_without_atoms_to_be_found_ends_the_run():
     callback = Served(Uneven(), Axes(run(argon(1)).start))
-    callback._lammps = MagicMock(c_tagint=ctypes.c_int32)
-    nowhere = ctypes.POINTER(ctypes.POINTER(ctypes.c_double))()
-    callback._called(None, 3, 4, ctypes.pointer(ctypes.c_int32(1)), nowhere, nowhere)
+    callback._lammps, callback._tag = MagicMock(), np.dtype(np.int32)
+    tags = np.arange(1, 5, dtype=np.int32)
+    callback._called(None, 3, 4, tags.ctypes.data, None, None)
     callback._lammps.force_timeout.assert_called_once_with()
-    with pytest.raises(StepError, match="NULL pointer"):
+    with pytest.raises(StepError, match="null pointer"):
         callback.check(3)
