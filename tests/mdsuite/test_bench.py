@@ -195,6 +195,18 @@ def test_every_contender_of_the_coupling_is_timed(tmp_path: Path):
     assert done.exit_code == 0, done.output
 
 
+def test_a_run_that_is_over_too_soon_to_be_timed_is_made_longer(monkeypatch: pytest.MonkeyPatch):
+    asked = []
+
+    def heard(_task: Task, _engine: str, steps: int) -> list[tuple[float, int]]:
+        asked.append(steps)
+        return [(2.0 * k, 10 * k) for k in range(4 if steps > 1000 else 3)]
+
+    monkeypatch.setattr(contenders, "_heard_of", heard)
+    assert CONTENDERS["LAMMPS with a driver (mdsuite)"](task(steps=100)) == pytest.approx(0.2)
+    assert asked == [100, 400, 1600]
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # those of the package
 def test_torchsim_with_our_network_answers_as_our_model():
