@@ -75,7 +75,7 @@ def read_init(receive: Receive) -> tuple[int, str]:
 def encode_positions(cell: FloatArray, positions: FloatArray) -> bytes:
     """POSDATA from a cell (3, 3) with lattice vectors as rows, Å, and positions (n_atoms, 3), Å."""
     before = _before_positions(np.asarray(cell, dtype=float).tobytes())
-    return b"".join((before, struct.pack("<i", len(positions)), _bytes(positions / BOHR)))
+    return b"".join((before, COUNT.pack(len(positions)), _bytes(positions / BOHR)))
 
 
 @lru_cache(maxsize=64)  # most cells stay what they are for a whole run
@@ -116,7 +116,7 @@ def encode_batch(cells: Sequence[FloatArray], positions: Sequence[FloatArray]) -
     """POSDATA of several configurations of equally many atoms: cells (3, 3) and positions (n_atoms, 3), Å."""
     before = [_before_positions(np.asarray(cell, dtype=float).tobytes())[HEADER_SIZE:] for cell in cells]
     after = [_bytes(each / BOHR) for each in positions]
-    return b"".join([header(POSDATA), struct.pack("<i", len(positions[0])), *before, *after])
+    return b"".join([header(POSDATA), COUNT.pack(len(positions[0])), *before, *after])
 
 
 def read_batch(receive: Receive, size: int, n_atoms: int | None = None) -> list[tuple[FloatArray, FloatArray]]:
@@ -139,10 +139,10 @@ def encode_evaluations(evaluations: Sequence[Evaluation]) -> bytes:
         [
             header(FORCEREADY),
             *(struct.pack("<d", each.energy / HARTREE) for each in evaluations),
-            struct.pack("<i", len(evaluations[0].forces)),
+            COUNT.pack(len(evaluations[0].forces)),
             *(_bytes(each.forces * (BOHR / HARTREE)) for each in evaluations),
             *(_bytes(each.virial / HARTREE) for each in evaluations),
-            struct.pack("<i", 0) * len(evaluations),
+            COUNT.pack(0) * len(evaluations),
         ]
     )
 
@@ -160,10 +160,10 @@ def encode_evaluation(evaluation: Evaluation, extras: str = "") -> bytes:
     return b"".join(
         [
             header(FORCEREADY),
-            struct.pack("<di", evaluation.energy / HARTREE, len(evaluation.forces)),
+            ENERGY_AND_COUNT.pack(evaluation.energy / HARTREE, len(evaluation.forces)),
             _bytes(evaluation.forces * (BOHR / HARTREE)),
             _bytes(evaluation.virial / HARTREE),
-            struct.pack("<i", len(text)),
+            COUNT.pack(len(text)),
             text,
         ]
     )
