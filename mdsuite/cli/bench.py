@@ -30,7 +30,7 @@ OUTPUT = output("mdsuite-bench", "Folder.")
 
 def steps(default: int) -> Option:
     """How many are timed."""
-    return click.option("--steps", type=click.IntRange(20), default=default, help="In every round, at least.")
+    return click.option("--steps", type=click.IntRange(20), default=default, help="Asked for in every round.")
 
 
 of_bench = told_by(MODEL, structures(FIRST_BUNDLED), steps(2000), ROUNDS, threads(), trust(), OUTPUT)
