@@ -143,6 +143,22 @@ def test_what_is_kept_is_what_is_found_anew(walk: Walk):
     assert not is_led_astray(walk)
 
 
+@settings(deadline=None, derandomize=True, max_examples=100)
+@given(walks)
+def test_forces_and_virial_are_those_of_the_pairs(walk: Walk):
+    kept, random = Neighbours(CUTOFF, SKIN), np.random.default_rng(walk.seed)
+    for here in walk:
+        pairs, n_atoms = kept.vectors_within(here), len(here.numbers)
+        gradient = random.normal(size=pairs[2].shape)
+        ours, forces = kept.collected(0.0, n_atoms, pairs, gradient), np.zeros((n_atoms, 3))
+        for i, j, slope in zip(*pairs[:2], gradient, strict=True):
+            forces[i] += slope
+            forces[j] -= slope
+        np.testing.assert_allclose(ours.forces, forces, rtol=0, atol=1e-12)
+        product = np.einsum("pi,pj", pairs[2], gradient)
+        np.testing.assert_allclose(ours.virial, -0.5 * (product + product.T), rtol=0, atol=1e-11)
+
+
 @settings(deadline=None, derandomize=True, max_examples=200)
 @given(st.lists(walks, min_size=2, max_size=3))
 def test_several_beside_each_other_have_the_pairs_of_each(several: list[Walk]):

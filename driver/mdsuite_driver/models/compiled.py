@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mdsuite_driver.models.batch import Batch, batch_of
-from mdsuite_driver.models.neighbours import Neighbours, collected
+from mdsuite_driver.models.neighbours import Neighbours
 from mdsuite_driver.models.protocol import (
     DOUBLE,
     Configuration,
@@ -73,11 +73,11 @@ class CompiledModel:
         if any(configuration.pbc) and not card.periodic:
             return self._model.evaluate(configuration)  # which says why not
         require_known(configuration, card.species or (), card.name)
-        i, j, vectors = self._neighbours.vectors_within(configuration)
-        if min(len(configuration.numbers), len(i)) < 2:  # fewer than the graph is open for
+        pairs = self._neighbours.vectors_within(configuration)
+        if min(len(configuration.numbers), len(pairs[0])) < 2:  # fewer than the graph is open for
             return self._model.evaluate(configuration)
-        energy, gradient = self._graph(configuration.numbers, i, j, vectors)
-        return collected(energy, len(configuration.numbers), i, j, vectors, gradient)
+        energy, gradient = self._graph(configuration.numbers, *pairs)
+        return self._neighbours.collected(energy, len(configuration.numbers), pairs, gradient)
 
 
 class DoublingCompiledModel(CompiledModel):

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from mdsuite_driver.models.batch import AtomGraph
-from mdsuite_driver.models.neighbours import Neighbours, collected
+from mdsuite_driver.models.last import OfTheLast
+from mdsuite_driver.models.neighbours import Neighbours
 from mdsuite_driver.models.protocol import (
     Configuration,
     Evaluation,
@@ -59,9 +60,9 @@ class GraphModel:
     def evaluate(self, configuration: Configuration) -> Evaluation:
         """Energy, forces and virial; raises ModelError for elements that the model was not made for."""
         require_fit(configuration, self._card)
-        i, j, vectors = self._neighbours.vectors_within(configuration)
-        energy, gradient = self._graph(configuration.numbers, i, j, vectors)
-        return collected(energy, len(configuration.numbers), i, j, vectors, gradient)
+        pairs = self._neighbours.vectors_within(configuration)
+        energy, gradient = self._graph(configuration.numbers, *pairs)
+        return self._neighbours.collected(energy, len(configuration.numbers), pairs, gradient)
 
 
 class EnergyModel:
@@ -181,7 +182,7 @@ def graph_of(function: Callable[..., Any], dtype: str) -> Graph:
 
     def graph(numbers: IntArray, i: IntArray, j: IntArray, vectors: FloatArray) -> tuple[float, FloatArray]:
         energy, gradient = asked(numbers, i, j, vectors)
-        return float(energy), gradient.double().numpy()
+        return float(energy.numpy()), gradient.double().numpy()
 
     return graph
 
@@ -201,10 +202,10 @@ def _of_arrays(function: Callable[..., Any], dtype: str) -> Callable[..., Any]:
     import torch  # noqa: PLC0415
 
     precision = getattr(torch, dtype)
+    of_numbers, of_i, of_j = (OfTheLast(torch.as_tensor) for _ in range(3))  # which share the arrays' memory
 
-    def asked(*arrays: Any) -> Any:
-        numbers, i, j, vectors = (torch.as_tensor(array) for array in arrays)
-        return function(numbers, i, j, vectors.to(precision))
+    def asked(numbers: IntArray, i: IntArray, j: IntArray, vectors: FloatArray) -> Any:
+        return function(of_numbers(numbers), of_i(i), of_j(j), torch.as_tensor(vectors).to(precision))
 
     return asked
 

@@ -12,11 +12,13 @@ from typing import Self
 
 import numpy as np
 
+from mdsuite_driver.models.last import OfTheLast
 from mdsuite_driver.models.protocol import Configuration, Evaluation, FloatArray, IntArray
 
 Pairs = tuple[IntArray, IntArray, FloatArray]
 """Centres i and neighbours j (n_pairs,) of all ordered pairs, and their vectors or translations (n_pairs, 3), Å."""
 
+AXES = np.arange(3)
 SKIN = 1.0  # Å
 MARGIN = 1e-6  # Å, more than what rounding does to distances where coordinates are below 1e8 Å
 
@@ -33,9 +35,11 @@ class Neighbours:
         self._cutoff = cutoff
         self._skin = skin
         self._kept: _Candidates | None = None
+        self._within: _Within | None = None
+        self._of_centres, self._of_neighbours = OfTheLast(components_of), OfTheLast(components_of)
 
     def vectors_within(self, configuration: Configuration) -> Pairs:
-        """As the function of this name."""
+        """As the function of this name; while the pairs are the same, so are the arrays of centres and neighbours."""
         return self.vectors_beside([configuration])
 
     def vectors_beside(self, configurations: Sequence[Configuration]) -> Pairs:
@@ -44,9 +48,18 @@ class Neighbours:
         if kept is None or not kept.has_all(configurations, positions):
             again = kept is not None and kept.is_of(configurations)
             kept = _Candidates.of(configurations, self._cutoff, self._skin if again else 0.0)
-            self._kept = kept
+            self._kept, self._within = kept, None
         vectors, near = kept.near(positions)
-        return kept.i.take(near), kept.j.take(near), vectors.take(near, axis=0)
+        within = self._within
+        if within is None or not np.array_equal(within.near, near):
+            within = self._within = _Within(near=near, i=kept.i.take(near), j=kept.j.take(near))
+        return within.i, within.j, vectors if len(near) == len(vectors) else vectors.take(near, axis=0)
+
+    def collected(self, energy: float, n_atoms: int, pairs: Pairs, gradient: FloatArray) -> Evaluation:
+        """As the function of this name, of pairs that were found here."""
+        i, j, vectors = pairs
+        forces = _forces(n_atoms, self._of_centres(i), self._of_neighbours(j), gradient)
+        return Evaluation(energy=energy, forces=forces, virial=virial_of(vectors, gradient))
 
 
 def pairs_within(configuration: Configuration, cutoff: float) -> Pairs:
@@ -71,6 +84,15 @@ def between(positions: FloatArray, i: IntArray, j: IntArray, translations: Float
     vectors -= positions.take(i, axis=0)
     vectors += translations
     return vectors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Within:
+    """Centres and neighbours of the candidates in the places `near`."""
+
+    near: IntArray
+    i: IntArray
+    j: IntArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,13 +199,22 @@ def collected(
 
 def forces_of(n_atoms: int, i: IntArray, j: IntArray, gradient: FloatArray) -> FloatArray:
     """(n_atoms, 3), eV/Å, from the derivative (n_pairs, 3) by the vectors from i to j."""
-    forces = np.empty((n_atoms, 3))
-    for axis, slope in enumerate(gradient.T):
-        forces[:, axis] = np.bincount(i, slope, n_atoms) - np.bincount(j, slope, n_atoms)
-    return forces
+    return _forces(n_atoms, components_of(i), components_of(j), gradient)
+
+
+def components_of(atoms: IntArray) -> IntArray:
+    """Places (3 n,) of x, y and z of atoms (n,) among the components of all."""
+    return (3 * atoms[:, None] + AXES).ravel()
+
+
+def _forces(n_atoms: int, centres: IntArray, neighbours: IntArray, gradient: FloatArray) -> FloatArray:
+    slopes = gradient.ravel()
+    of_centres, of_neighbours = (np.bincount(each, slopes, 3 * n_atoms) for each in (centres, neighbours))
+    forces: FloatArray = np.subtract(of_centres, of_neighbours, dtype=np.float64)  # without pairs they are whole
+    return forces.reshape(n_atoms, 3)
 
 
 def virial_of(vectors: FloatArray, gradient: FloatArray) -> FloatArray:
     """(3, 3), eV, from vectors and the derivative by them, both (n_pairs, 3)."""
-    virial = -vectors.T @ gradient
-    return 0.5 * (virial + virial.T)
+    half: FloatArray = np.dot(vectors.T, -0.5 * gradient)
+    return half + half.T
