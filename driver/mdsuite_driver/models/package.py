@@ -35,6 +35,28 @@ def traced(function: Callable[..., Any], *given: Any) -> torch.fx.GraphModule:
         return make_fx(function, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*given)
 
 
+def keep_transposed(graph: torch.fx.GraphModule) -> None:
+    """Have a copy of each weight that a graph multiplies by transposed, as it is multiplied by.
+
+    A linear layer multiplies by its weight one way for the energy and the other way for the derivative. For the few
+    rows of a molecule MKL takes up to a half longer where the second matrix is transposed.
+    """
+    transpose = torch.ops.aten.t.default
+    for twice in graph.graph.find_nodes(op="call_function", target=transpose):
+        once = twice.args[0]
+        if once.target is transpose:
+            twice.replace_all_uses_with(once.args[0])
+    for node in graph.graph.find_nodes(op="call_function", target=transpose):
+        (weight,) = node.args
+        if weight.op == "get_attr" and node.users:
+            name = f"{weight.target}_transposed"
+            graph.register_buffer(name, getattr(graph, weight.target).detach().t().contiguous())
+            with graph.graph.inserting_before(node):
+                node.replace_all_uses_with(graph.graph.get_attr(name))
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+
+
 def equal_by_chance() -> contextlib.AbstractContextManager[None]:
     """While this is entered, a graph that is made takes two sizes that are equal for two nevertheless."""
     from torch.fx.experimental import _config  # noqa: PLC0415  private, and slow to import
@@ -55,6 +77,7 @@ def write_package(function: nn.Module, card: ModelCard, given: Example, path: Pa
         try:
             cpp_builder.get_cpp_compiler()  # before the work of tracing
             graph = traced(function, *given)
+            keep_transposed(graph)
             exported = torch.export.export(graph, given, dynamic_shapes=open_sizes(), strict=False)
             torch._inductor.aoti_compile_and_package(
                 exported, package_path=str(path), inductor_configs={"aot_inductor.metadata": {METADATA: told(card)}}
