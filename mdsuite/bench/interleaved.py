@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from mdsuite_analysis.mean import students_mean
 from mdsuite_analysis.measurement import Measurement
 from mdsuite_analysis.series import Floats
+from mdsuite_driver.heap import in_large_pages
 
 CONFIDENCE = 0.95
 PATIENCE = 900.0  # s, for one contender in one round
@@ -108,7 +110,8 @@ def _once(task: Task) -> Cost | str:
     """What a step cost, or why that is not known."""
     command = [sys.executable, "-m", "mdsuite.bench.contenders", json.dumps(asdict(task))]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        environment = in_large_pages(os.environ)  # as mdsuite's drivers have it
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE, env=environment)
     except subprocess.TimeoutExpired:
         return f"it took more than {PATIENCE:g} s"
     if done.returncode:

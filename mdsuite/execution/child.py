@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from mdsuite_driver.heap import in_large_pages
 from mdsuite_driver.parent import SUPERVISOR
 
 LAST_LINES = 5
@@ -38,13 +39,15 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={
-                    **os.environ,
-                    "OMP_NUM_THREADS": str(threads),
-                    "PYTHONUNBUFFERED": "1",
-                    SUPERVISOR: str(os.getpid()),
-                    **(environment or {}),
-                },
+                env=in_large_pages(
+                    {
+                        **os.environ,
+                        "OMP_NUM_THREADS": str(threads),
+                        "PYTHONUNBUFFERED": "1",
+                        SUPERVISOR: str(os.getpid()),
+                        **(environment or {}),
+                    }
+                ),
                 pass_fds=descriptors,
                 start_new_session=True,
             )

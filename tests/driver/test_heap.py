@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from mdsuite_driver.heap import TUNABLES, in_large_pages
 
 TENSORS = """
 import resource, torch
@@ -27,6 +32,39 @@ def test_memory_that_was_freed_is_not_cleared_again(call: str, kept: bool):
     code = [sys.executable, "-c", TENSORS.format(call)]
     cleared = float(subprocess.run(code, check=True, capture_output=True, text=True).stdout)  # MiB
     assert (cleared < 16) is kept
+
+
+LARGE = """
+import re, torch
+kept = [torch.ones(2**20) for _ in range(8)]  # 4 MiB each
+print(re.search(r"AnonHugePages: *(\\d+)", open("/proc/self/smaps_rollup").read())[1])
+"""
+
+
+def glibc() -> tuple[int, ...]:
+    name, version = platform.libc_ver()
+    return tuple(int(each) for each in version.split(".")) if name == "glibc" else ()
+
+
+def gives_large_pages_on_request() -> bool:
+    try:
+        return "[madvise]" in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not gives_large_pages_on_request(), reason="the system gives none, or gives them unasked")
+@pytest.mark.skipif(glibc() < (2, 35), reason="for glibc since 2.35")
+@pytest.mark.parametrize(
+    ("said", "large"),
+    [("", True), ("glibc.malloc.check=0", True), ("glibc.malloc.hugetlb=0", False)],
+    ids=["nothing was said", "another thing was said", "they were refused"],
+)
+def test_memory_is_in_large_pages_unless_somebody_refused(said: str, large: bool):
+    environment = in_large_pages({**os.environ, TUNABLES: said})
+    code = [sys.executable, "-c", LARGE]
+    kib = int(subprocess.run(code, check=True, capture_output=True, text=True, env=environment).stdout)
+    assert (kib > 16 * 1024) is large
 
 
 FOR_GOOD = """

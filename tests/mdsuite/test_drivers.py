@@ -16,6 +16,7 @@ from mdsuite.execution.local import Advance, on_this_machine, run_all
 from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import Status, supervise
 from mdsuite.runs import Coupling, read_run, write_run
+from mdsuite_driver.heap import LARGE_PAGES, TUNABLES
 
 ZOO = "ase:mdsuite_driver.zoo:{}?host=argon&strength={}"
 
@@ -70,6 +71,13 @@ def test_runs_of_a_model_have_one_driver_and_are_those_of_their_own(tmp_path: Pa
         assert contents(folders[run_id]) == contents(folder)
         assert (folder / "driver.log").read_text() == (folders[run_id] / "driver.log").read_text()
     assert not any(Path(f"/proc/{pid}").exists() for pid in started)
+
+
+def test_a_driver_asks_for_large_pages(tmp_path: Path):
+    driver = Driver(Service.of(run(argon()), {}), tmp_path / "driver.log")
+    environment = Path(f"/proc/{driver.process.pid}/environ").read_bytes().split(b"\0")
+    driver.kill()
+    assert f"{TUNABLES}={LARGE_PAGES}=1".encode() in environment
 
 
 @pytest.mark.parametrize(
