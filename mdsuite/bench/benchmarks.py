@@ -18,6 +18,7 @@ from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import COMPILED, NOTHING, ModelError, is_compiled
 
 COUPLING = (
+    "LAMMPS with a driver, not recorded (mdsuite)",  # as the peers, which are asked for no output
     "LAMMPS with a driver (mdsuite)",
     "LAMMPS, callback in its process",
     "ASE in its process",

@@ -183,36 +183,38 @@ def lammps_in_process(task: Task) -> float:
     return (time.perf_counter() - begun) / task.steps
 
 
-def _of_ours(engine: str) -> Measure:
+def _of_ours(engine: str, *, recorded: bool = True) -> Measure:
     def measure(task: Task) -> float:
         """A run as `mdsuite run` carries it out, its recording and chunks included, from its first step on.
 
-        Longer than it was asked for where it ends before it was heard of often enough to be timed.
+        Where it is not to be `recorded` it is one chunk without frames, all of which is written when it was timed, as
+        other programs that are asked for nothing record nothing. Longer than it was asked for where it ends before it
+        was heard of often enough to be timed.
         """
-        steps, heard = task.steps, _heard_of(task, engine, task.steps)
+        steps, heard = task.steps, _heard_of(task, engine, task.steps, recorded=recorded)
         while len(heard) < FEW:
             steps *= FEW
-            heard = _heard_of(task, engine, steps)
+            heard = _heard_of(task, engine, steps, recorded=recorded)
         (first, one), (last, other) = heard[1], heard[-1]
         return (last - first) / (other - one)
 
     return measure
 
 
-def _heard_of(task: Task, engine: str, steps: int) -> list[tuple[float, int]]:
+def _heard_of(task: Task, engine: str, steps: int, *, recorded: bool) -> list[tuple[float, int]]:
     """When (s) a run was heard to have come to which step; raises RuntimeError where it fails."""
     from mdsuite.execution.supervise import Status, supervise  # noqa: PLC0415
 
     heard: list[tuple[float, int]] = []
     with tempfile.TemporaryDirectory(prefix="mdsuite-bench-") as made:
-        (folder,) = _written_runs(task, engine, steps, Path(made)).values()
+        (folder,) = _written_runs(task, engine, steps, Path(made), recorded=recorded).values()
         ended = supervise(folder, advanced=lambda step, _: heard.append((time.perf_counter(), step)))
     if ended.status is not Status.DONE:
         raise RuntimeError(ended.reason)
     return heard
 
 
-def _written_runs(task: Task, engine: str, steps: int, folder: Path) -> dict[str, Path]:
+def _written_runs(task: Task, engine: str, steps: int, folder: Path, *, recorded: bool = True) -> dict[str, Path]:
     """Replicas as `mdsuite run` plans them, in folders of their own, by their ids."""
     from mdsuite.campaign import read_campaign  # noqa: PLC0415
     from mdsuite.plan import make_plan, run_folder  # noqa: PLC0415
@@ -226,6 +228,7 @@ def _written_runs(task: Task, engine: str, steps: int, folder: Path) -> dict[str
         "timestep_fs": TIMESTEP,
         "temperature_K": TEMPERATURE,
         "replicas": task.n_runs,
+        **({} if recorded else {"chunk_steps": steps, "frame_steps": steps}),
     }
     runs = make_plan(read_campaign(None, {**names, **told}, dynamics=dynamics)).runs
     for run in runs:
@@ -479,6 +482,7 @@ def _compiled(measure: Measure) -> Measure:
 CONTENDERS: Mapping[str, Measure] = MappingProxyType(
     {
         "LAMMPS with a driver (mdsuite)": _of_ours("lammps"),
+        "LAMMPS with a driver, not recorded (mdsuite)": _of_ours("lammps", recorded=False),
         "LAMMPS with a driver, compiled (mdsuite)": _compiled(_of_ours("lammps")),
         "i-PI as a library with a driver (mdsuite)": _of_ours("ipi"),
         "ASE (mdsuite)": _of_ours("ase"),

@@ -15,6 +15,9 @@ from campaigns import command
 from mdsuite.bench import benchmarks, contenders, interleaved
 from mdsuite.bench.contenders import CONTENDERS, lammps_in_process
 from mdsuite.bench.interleaved import Cost, Task, Timed, measured
+from mdsuite.execution import supervise
+from mdsuite.execution.supervise import Outcome
+from mdsuite.runs import read_run
 from mdsuite.structures import configuration, read_structure
 from mdsuite_driver.models.compiled import network_of
 from mdsuite_driver.models.load import load
@@ -198,13 +201,31 @@ def test_every_contender_of_the_coupling_is_timed(tmp_path: Path):
 def test_a_run_that_is_over_too_soon_to_be_timed_is_made_longer(monkeypatch: pytest.MonkeyPatch):
     asked = []
 
-    def heard(_task: Task, _engine: str, steps: int) -> list[tuple[float, int]]:
+    def heard(_task: Task, _engine: str, steps: int, *, recorded: bool) -> list[tuple[float, int]]:
+        assert recorded
         asked.append(steps)
         return [(2.0 * k, 10 * k) for k in range(4 if steps > 1000 else 3)]
 
     monkeypatch.setattr(contenders, "_heard_of", heard)
     assert CONTENDERS["LAMMPS with a driver (mdsuite)"](task(steps=100)) == pytest.approx(0.2)
     assert asked == [100, 400, 1600]
+
+
+def test_what_is_not_recorded_is_one_chunk_whose_last_step_alone_is_a_frame(monkeypatch: pytest.MonkeyPatch):
+    runs = []
+
+    def supervised(folder: Path, **_told: object) -> Outcome:
+        runs.append(read_run(folder))
+        raise InterruptedError
+
+    monkeypatch.setattr(supervise, "supervise", supervised)
+    for contender in ("LAMMPS with a driver, not recorded (mdsuite)", "LAMMPS with a driver (mdsuite)"):
+        with pytest.raises(InterruptedError):
+            CONTENDERS[contender](task(steps=3000))
+    assert [(each.n_steps, each.chunk_steps, each.frame_steps) for each in runs] == [
+        (3000, 3000, 3000),
+        (3000, 1000, 20),
+    ]
 
 
 @pytest.mark.slow
