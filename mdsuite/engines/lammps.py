@@ -133,9 +133,8 @@ class Served:
             raise StepError(step, error) from error
 
     def _set(self, step: int, rows: IntArray | slice, x: FloatArray, f: FloatArray) -> None:
-        positions = np.empty_like(x)
-        positions[rows] = x
-        evaluation = self._forces.evaluate(step, self._axes.user_cell, self._axes.outward(positions))
+        positions = self._axes.outward(x if isinstance(rows, slice) else _placed(x, rows))
+        evaluation = self._forces.evaluate(step, self._axes.user_cell, positions)
         f[:] = self._axes.inward(evaluation.forces)[rows]
         self._set_energy_and_virial(evaluation)
 
@@ -145,6 +144,13 @@ class Served:
         self._virial[:] = VIRIAL_OF_NINE(self._axes.inward_tensor(evaluation.virial).ravel().tolist())
         library.lammps_fix_external_set_energy_global(lammps, FIX_ID, evaluation.energy)
         library.lammps_fix_external_set_virial_global(lammps, FIX_ID, self._virial)
+
+
+def _placed(x: FloatArray, rows: IntArray) -> FloatArray:
+    """Vectors (n, 3), each in its row."""
+    placed = np.empty_like(x)
+    placed[rows] = x
+    return placed
 
 
 def _first_row(rows: int | None) -> int:

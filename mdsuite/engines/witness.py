@@ -23,7 +23,7 @@ class Witness:
 
     def begin(self) -> None:
         """A chunk begins: what comes next is its first instant."""
-        self._answered: Instant | None = None
+        self._answered: tuple[int, FloatArray, float, FloatArray] | None = None
         self._sampler: StepSampler | None = None
         self._first = self._last = 0
         self._whole = True
@@ -31,9 +31,8 @@ class Witness:
     def note(self, step: int, positions: FloatArray, evaluation: Evaluation) -> None:
         """What was answered, after the answer before was entered."""
         self.enter()
-        self._answered = Instant(  # copied, for an engine may move its atoms in place
-            step=step, positions=np.array(positions), energy=evaluation.energy, forces=np.array(evaluation.forces)
-        )
+        # copied, for an engine may move its atoms in place; the rest can wait until there is time
+        self._answered = step, np.array(positions), evaluation.energy, np.array(evaluation.forces)
 
     def sample(self) -> Sample | None:
         """What was kept of the chunk; None where the engine did not ask once for every step."""
@@ -44,9 +43,10 @@ class Witness:
 
     def enter(self) -> None:
         """Into the ledger, if it is not there yet."""
-        instant, self._answered = self._answered, None
-        if instant is None:
+        if self._answered is None:
             return
+        step, positions, energy, forces = self._answered
+        instant, self._answered = Instant(step=step, positions=positions, energy=energy, forces=forces), None
         if self._sampler is None or instant.step == self._last == self._first:
             # an engine may ask for the first step of a chunk more than once; the last answer is what it begins with
             self._sampler = StepSampler(instant, self._box, n_kept=KEPT, seed=self._seed, copy=False)
