@@ -14,13 +14,16 @@ import numpy as np
 
 from mdsuite.engines.recording import last_step
 from mdsuite.execution.stop import Stop
-from mdsuite.execution.supervise import Status, supervise
+from mdsuite.execution.supervise import Outcome, Status, supervise
 from mdsuite.files import write_json
 from mdsuite.runs import FloatArray, Run, write_run
 from mdsuite_driver.models.protocol import is_compiled
 
 SECONDS = 5.0
 """That a pilot integrates."""
+
+FEWEST, LONGER = 2, 10
+"""Words from a run that is timed, and by how much one that gives fewer is made longer."""
 
 N_PARTS = 5
 """Of a pilot, whose rates show how steady it is."""
@@ -90,7 +93,37 @@ def pilots(runs: Sequence[Run], kept: Path, stop: Stop, told: Callable[[str], No
     return [each for key, each in known.items() if key in wanted]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Heard:
+    """Of a run: when (s) it had come to which step, how it ended, and bytes and steps that it has recorded."""
+
+    words: list[tuple[float, int]]
+    outcome: Outcome
+    written: int
+    steps: int | None
+
+    @property
+    def is_over_too_soon(self) -> bool:
+        return self.outcome.status is Status.DONE and len(self.words) < FEWEST
+
+
 def _timed(run: Run, stop: Stop) -> Pilot:
+    """Made longer than it was planned where it is over before it is heard of."""
+    heard = _heard(run, stop)
+    while heard.is_over_too_soon and not stop.requested:
+        run = dataclasses.replace(run, n_steps=LONGER * run.n_steps)
+        heard = _heard(run, stop)
+    if heard.outcome.status not in (Status.DONE, Status.STOPPED) or len(heard.words) < FEWEST:
+        why = heard.outcome.reason or f"it was stopped after {heard.outcome.steps} steps"
+        return _pilot(run, np.array([np.nan]), float("nan"), float("nan"), reason=why)
+    rates = _rates(*(np.array(each, dtype=float) for each in zip(*heard.words, strict=True)))
+    begun, first = heard.words[0]
+    frame = run.start.n_atoms * 9 * 8.0  # positions, velocities and forces in double precision
+    of_step = heard.written / heard.steps if heard.steps else OF_STEP + frame / run.frame_steps
+    return _pilot(run, rates, max(begun - first * float(np.median(rates)), 0.0), of_step)
+
+
+def _heard(run: Run, stop: Stop) -> _Heard:
     heard: list[tuple[float, int]] = []
     enough = Stop()
 
@@ -105,13 +138,7 @@ def _timed(run: Run, stop: Stop) -> Pilot:
         begun = time.monotonic()
         outcome = supervise(folder, enough, advanced)
         written, steps = sum(file.stat().st_size for file in (folder / "segments").glob("*")), last_step(folder)
-    if outcome.status not in (Status.DONE, Status.STOPPED) or len(heard) < 2:
-        why = outcome.reason or f"{outcome.steps} steps were too few to be timed"
-        return _pilot(run, np.array([np.nan]), float("nan"), float("nan"), reason=why)
-    rates = _rates(*(np.array(each, dtype=float) for each in zip(*heard, strict=True)))
-    start = max(heard[0][0] - heard[0][1] * float(np.median(rates)), 0.0)
-    frame = run.start.n_atoms * 9 * 8.0  # positions, velocities and forces in double precision
-    return _pilot(run, rates, start, written / steps if steps else OF_STEP + frame / run.frame_steps)
+    return _Heard(words=heard, outcome=outcome, written=written, steps=steps)
 
 
 def _rates(times: FloatArray, steps: FloatArray) -> FloatArray:

@@ -64,6 +64,12 @@ def test_a_campaign_is_timed_once_and_what_is_done_is_not_to_do(tmp_path: Path):
     assert planned(*FLAGS, "--output", output, "--time-ps", 0.5, "--seed", 9).exit_code == 2
 
 
+def test_runs_that_are_over_before_they_are_heard_of_are_timed_by_longer_ones(tmp_path: Path):
+    (model,) = told(tmp_path / "out", "--time-ps", 0.01)["models"]
+    assert model["steps"] < 100
+    assert 0.0 < model["seconds_range"][0] <= model["seconds"]
+
+
 @pytest.mark.slow
 def test_adding_a_model_leaves_what_is_done_as_it_is(tmp_path: Path):
     output = tmp_path / "out"
