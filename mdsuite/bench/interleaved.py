@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from mdsuite.processes import PYTHON
 from mdsuite_analysis.mean import students_mean
 from mdsuite_analysis.measurement import Measurement
 from mdsuite_analysis.series import Floats
@@ -108,7 +108,7 @@ def measured(tasks: Sequence[Task], rounds: int, told: Callable[[str], None]) ->
 
 def _once(task: Task) -> Cost | str:
     """What a step cost, or why that is not known."""
-    command = [sys.executable, "-m", "mdsuite.bench.contenders", json.dumps(asdict(task))]
+    command = [*PYTHON, "-m", "mdsuite.bench.contenders", json.dumps(asdict(task))]
     try:
         environment = in_large_pages(os.environ)  # as mdsuite's drivers have it
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE, env=environment)

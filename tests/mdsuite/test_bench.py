@@ -47,6 +47,13 @@ def test_a_ratio_knows_what_the_machine_did_to_both():
     assert high > 4000.0
 
 
+def test_what_lies_where_it_is_asked_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "lammps.py").write_text("raise SystemExit('not of LAMMPS')")
+    monkeypatch.chdir(tmp_path)
+    (found,) = measured([task("LAMMPS, callback in its process")], 1, quietly)
+    assert found.reason == ""
+
+
 def test_contenders_take_turns_and_one_that_fails_is_told(monkeypatch: pytest.MonkeyPatch):
     asked: list[str] = []
 
