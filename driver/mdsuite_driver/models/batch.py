@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from mdsuite_driver.models.neighbours import Neighbours, forces_of, virial_of
+from mdsuite_driver.models.neighbours import Neighbours, virial_of
 from mdsuite_driver.models.protocol import (
     Configuration,
     Evaluation,
@@ -61,10 +61,10 @@ class Batch:
         """Energy, forces and virial of each; raises ModelError for elements or boundaries that the model is not for."""
         for each in configurations:
             require_fit(each, self._card)
-        i, j, vectors = self._neighbours.vectors_beside(configurations)
+        beside = i, j, vectors = self._neighbours.vectors_beside(configurations)
         numbers = np.concatenate([each.numbers for each in configurations])
         energies, gradient = self._graph(numbers, i, j, vectors)
-        forces = forces_of(len(numbers), i, j, gradient)
+        forces = self._neighbours.forces_of(len(numbers), beside, gradient)
         ends = np.cumsum([len(each.numbers) for each in configurations])
         atoms = [slice(first, end) for first, end in pairwise((0, *ends.tolist()))]
         pairs = [slice(first, end) for first, end in pairwise((0, *np.searchsorted(i, ends).tolist()))]  # i is sorted

@@ -57,9 +57,13 @@ class Neighbours:
 
     def collected(self, energy: float, n_atoms: int, pairs: Pairs, gradient: FloatArray) -> Evaluation:
         """As the function of this name, of pairs that were found here."""
-        i, j, vectors = pairs
-        forces = _forces(n_atoms, self._of_centres(i), self._of_neighbours(j), gradient)
-        return Evaluation(energy=energy, forces=forces, virial=virial_of(vectors, gradient))
+        forces = self.forces_of(n_atoms, pairs, gradient)
+        return Evaluation(energy=energy, forces=forces, virial=virial_of(pairs[2], gradient))
+
+    def forces_of(self, n_atoms: int, pairs: Pairs, gradient: FloatArray) -> FloatArray:
+        """As the function of this name, of pairs that were found here."""
+        i, j, _ = pairs
+        return _forces(n_atoms, self._of_centres(i), self._of_neighbours(j), gradient)
 
 
 def pairs_within(configuration: Configuration, cutoff: float) -> Pairs:
