@@ -188,6 +188,8 @@ def test_numbers_that_are_not_finite_are_refused_as_positions():
         message = wire.encode_positions(CELL, np.array([[0.0, value, 0.0]]))
         with pytest.raises(WireError, match="finite"):
             wire.read_positions(exact(body(message)))
+    with pytest.raises(WireError, match="finite"):
+        wire.read_positions(exact(body(with_nan_at(wire.encode_positions(CELL, POSITIONS), 12))))
 
 
 def test_another_number_of_atoms_is_refused_before_they_are_received():
