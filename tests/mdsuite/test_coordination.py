@@ -100,17 +100,20 @@ def require_nothing_lost(kills: int, folder: Path, seed: int) -> None:
     random = Random(seed)
     campaign = folder / "campaign.toml"
     campaign.write_text(CAMPAIGN)
-    undisturbed, output = folder / "undisturbed", folder / "out"
+    undisturbed, output = folder / "undisturbed", folder / "out-0"
+    first = time.monotonic()
     begun(campaign, undisturbed).communicate(timeout=300)
-    struck = 0
+    lasts = time.monotonic() - first
+    struck = ended = 0
     while struck < kills:
         before = done(output) if (output / "runs").exists() else {}
         if len(before) == RUNS:  # another one of the same kind
             require_the_same(begun(campaign, output), output, undisturbed)
-            output = folder / f"out-{struck}"
+            ended += 1
+            output = folder / f"out-{ended}"
             continue
         process = begun(campaign, output)
-        time.sleep(random.uniform(0.0, 9.0))
+        time.sleep(random.uniform(0.0, lasts))
         struck += process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)
