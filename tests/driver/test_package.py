@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mdsuite_driver.models.compiled import network_of, questions
+from mdsuite_driver.models.compiled import network_of
 from mdsuite_driver.models.graph import EnergyAndGradient
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.package import example, keep_transposed, traced
+from mdsuite_driver.models.sameness import questions
 
 
 class Tied(nn.Module):

@@ -19,9 +19,11 @@ from mdsuite.campaign import read_campaign
 from mdsuite.plan import make_plan, served_source
 from mdsuite.structures import configuration, read_structure
 from mdsuite_driver.contract import ModelContract
-from mdsuite_driver.models.compiled import CompiledModel, cache_folder, load_compiled, package_of, require_same
+from mdsuite_driver.models.batch import OneByOne
+from mdsuite_driver.models.compiled import CompiledModel, cache_folder, load_compiled, package_of
 from mdsuite_driver.models.load import in_double, load
 from mdsuite_driver.models.protocol import Configuration, Evaluation, Model, ModelCard, ModelError
+from mdsuite_driver.models.sameness import require_same
 from mdsuite_driver.models.seed_student import Hyperparameters, SeedStudent
 from mdsuite_driver.threads import on_threads
 
@@ -171,10 +173,10 @@ class Off:
 
 def test_what_answers_otherwise_is_refused_and_its_clean_twin_is_not():
     model = load(STUDENT)
-    require_same(Off(model, 0.0), model)
+    require_same(OneByOne(Off(model, 0.0)), model, how="compiled", instead="--compile never")
     for off in (1e-6, float("nan")):
         with pytest.raises(ModelError, match=r"compiled, answers otherwise than the model: forces of 2 atoms"):
-            require_same(Off(model, off), model)
+            require_same(OneByOne(Off(model, off)), model, how="compiled", instead="--compile never")
 
 
 def test_a_package_of_other_weights_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

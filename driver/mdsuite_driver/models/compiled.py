@@ -18,12 +18,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from mdsuite_driver.models.batch import Batch, batch_of
+from mdsuite_driver.models.batch import Batch, OneByOne, batch_of
 from mdsuite_driver.models.neighbours import Neighbours
 from mdsuite_driver.models.protocol import (
-    DOUBLE,
     Configuration,
     Doubling,
     Evaluation,
@@ -34,20 +31,14 @@ from mdsuite_driver.models.protocol import (
     ModelError,
     require_known,
 )
+from mdsuite_driver.models.sameness import SIZES, questions, require_same
 
 if TYPE_CHECKING:
     from torch import nn
 
     from mdsuite_driver.models.exported import Graph
 
-TOLERANCE = {DOUBLE: 1e-9}
-"""By which an answer may differ, relative to the largest energy per atom or force, or to 1 eV or 1 eV/Å."""
-
-COARSE = 1e-4  # in single precision
-
-SIZES = (2, 3, 8, 24)
-SPACE = 14.0  # Å³ for each atom of a question
-CLOSEST = 0.9  # Å
+HOW, INSTEAD = "compiled", "--compile never"
 
 
 class CompiledModel:
@@ -100,7 +91,7 @@ def load_compiled(location: str, trust: bool) -> Model:
     model = load(location, trust=trust)
     graph = graph_of(_package(model, batch=False), model.card.dtype)
     made = DoublingCompiledModel(model, graph) if isinstance(model, Doubling) else CompiledModel(model, graph)
-    require_same(made, model)
+    require_same(OneByOne(made), model, how=HOW, instead=INSTEAD)
     return made
 
 
@@ -118,9 +109,7 @@ def load_compiled_batch(model: Model) -> Batch:
         return (plain if few else compiled)(numbers, i, j, vectors)
 
     made = Batch(graph, card)
-    asked = list(questions(card))
-    for question, answer in zip(asked, made.evaluate(asked), strict=True):
-        _require_same_answer(answer, model.evaluate(question), card)
+    require_same(made, model, how=HOW, instead=INSTEAD)
     return made
 
 
@@ -164,57 +153,6 @@ def cache_folder() -> Path:
     """Of compiled models: in ``MDSUITE_CACHE``, or in ``mdsuite`` of ``XDG_CACHE_HOME`` or ``~/.cache``."""
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(os.environ.get("MDSUITE_CACHE") or Path(home) / "mdsuite") / "compiled"
-
-
-def require_same(made: Model, model: Model) -> None:
-    """Raise ModelError unless both give the same answers to random atoms of several numbers, but for rounding."""
-    for question in questions(model.card):
-        _require_same_answer(made.evaluate(question), model.evaluate(question), model.card)
-
-
-def _require_same_answer(ours: Evaluation, theirs: Evaluation, card: ModelCard) -> None:
-    tolerance, n = TOLERANCE.get(card.dtype, COARSE), len(theirs.forces)
-    for what, a, b in (
-        ("energy per atom", np.array(ours.energy / n), np.array(theirs.energy / n)),
-        ("forces", ours.forces, theirs.forces),
-        ("virial per atom", ours.virial / n, theirs.virial / n),
-    ):
-        apart = _apart(a, b)
-        if not apart <= tolerance:  # also reached for NaN
-            raise ModelError(
-                f"{card.name}, compiled, answers otherwise than the model: {what} of {n} atoms differs by "
-                f"{apart:.2g}, where {tolerance:.0e} is rounding; evaluate it as it is (--compile never)"
-            )
-
-
-def _apart(ours: FloatArray, theirs: FloatArray) -> float:
-    scale = max(1.0, float(np.abs(theirs).max(initial=0.0)))
-    return float(np.abs(ours - theirs).max(initial=0.0)) / scale
-
-
-def questions(card: ModelCard) -> Iterator[Configuration]:
-    """Random atoms in the open, and in a cell where the model has cells."""
-    random = np.random.default_rng(0)
-    for n_atoms in SIZES:
-        yield _question(random, card, n_atoms, width=0.0)
-        if card.periodic:
-            yield _question(random, card, n_atoms, width=1.2 * max(card.minimum_width, card.cutoff or 0.0))
-
-
-def _question(random: np.random.Generator, card: ModelCard, n_atoms: int, width: float) -> Configuration:
-    edge = width or (SPACE * n_atoms) ** (1.0 / 3.0)
-    positions = [edge * random.random(3)]
-    while len(positions) < n_atoms:
-        candidate = edge * random.random(3)
-        if min(float(np.linalg.norm(candidate - each)) for each in positions) > CLOSEST:
-            positions.append(candidate)
-    periodic = width > 0.0
-    return Configuration(
-        numbers=random.choice(np.array(card.species or (6,), dtype=np.int64), n_atoms),
-        positions=np.array(positions),
-        cell=edge * np.eye(3) if periodic else np.zeros((3, 3)),
-        pbc=(periodic, periodic, periodic),
-    )
 
 
 def _require_ours(folder: Path) -> None:
