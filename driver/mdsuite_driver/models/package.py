@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mdsuite_driver.models.exported import METADATA, metadata_of
 from mdsuite_driver.models.neighbours import vectors_within
+from mdsuite_driver.models.order import in_one_order
 from mdsuite_driver.models.protocol import Configuration, ModelCard, ModelError, first_line
 
 Example = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -73,7 +74,7 @@ def write_package(function: nn.Module, card: ModelCard, given: Example, path: Pa
     import torch._inductor  # noqa: PLC0415  takes seconds
     from torch._inductor import cpp_builder  # noqa: PLC0415
 
-    with quietly(), _in_one_order():
+    with quietly(), in_one_order(torch.get_num_threads() > 1):
         try:
             cpp_builder.get_cpp_compiler()  # before the work of tracing
             graph = traced(function, *given)
@@ -87,22 +88,6 @@ def write_package(function: nn.Module, card: ModelCard, given: Example, path: Pa
                 f"the .pt2 package of {card.name} could not be compiled, which takes a C++ compiler that torch can "
                 f"use: {first_line(error)}"
             ) from error
-
-
-@contextlib.contextmanager
-def _in_one_order() -> Iterator[None]:
-    """Compile sums over pairs so that several threads do not add to one number whenever they come to it.
-
-    Such sums differ in the last bits from one evaluation to the next. For one thread there are none.
-    """
-    import torch  # noqa: PLC0415
-
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(torch.get_num_threads() > 1)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 @contextlib.contextmanager
