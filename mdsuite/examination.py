@@ -22,7 +22,7 @@ from mdsuite_analysis.measurement import NOT_RUN, Measurement, about
 from mdsuite_analysis.potential import Configuration
 from mdsuite_analysis.statics.every import AT_EDGE, CHECKS, Check
 from mdsuite_driver.models.load import load
-from mdsuite_driver.models.protocol import ModelCard, is_compiled
+from mdsuite_driver.models.protocol import WAYS, ModelCard, way_of
 from mdsuite_driver.threads import on_threads
 
 PARITY = "driver_parity"
@@ -201,8 +201,8 @@ class _Examiner:
 
     def _measured(self, check: Check, *, again: bool = False) -> list[Measurement]:
         self._told(f"{self._structure.name}: {check.label}{', again' if again else ''}")
-        compiled = is_compiled(self._subject.source)
-        key: Key = [VERSION, self._subject.card.sha256, self._seed, int(compiled)]
+        way = WAYS.index(way_of(self._subject.source))
+        key: Key = [VERSION, self._subject.card.sha256, self._seed, way]
         about_what = f"{self._subject.card.sha256[:16]}-{self._digest}-{check.name}"
         kept = self._folder / f"{about_what}{'-again' if again else ''}.json"
         known = read_kept(kept, key)

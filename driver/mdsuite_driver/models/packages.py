@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from mdsuite_driver.models.ase_calculator import AseModel, load_ase_calculator, typed
-from mdsuite_driver.models.protocol import COMPILED, NOTHING, Model, ModelCard, ModelError, first_line
+from mdsuite_driver.models.protocol import COMPILED, CUDA, NOTHING, Model, ModelCard, ModelError, first_line
 
 GROUP = "mdsuite.models"
 
@@ -248,6 +248,12 @@ def _compiled(location: str, trust: bool) -> Model:
     return load_compiled(location, trust)
 
 
+def _cuda(location: str, trust: bool) -> Model:
+    from mdsuite_driver.models.cuda import load_cuda  # noqa: PLC0415  as that does
+
+    return load_cuda(location, trust)
+
+
 def _nothing(location: str, trust: bool) -> Model:
     from mdsuite_driver.models.nothing import load_nothing  # noqa: PLC0415
 
@@ -255,7 +261,13 @@ def _nothing(location: str, trust: bool) -> Model:
 
 
 OURS: Mapping[str, Load] = MappingProxyType(
-    {"ase": _ase, COMPILED: _compiled, NOTHING: _nothing, **{name: each.load for name, each in PACKAGES.items()}}
+    {
+        "ase": _ase,
+        COMPILED: _compiled,
+        CUDA: _cuda,
+        NOTHING: _nothing,
+        **{name: each.load for name, each in PACKAGES.items()},
+    }
 )
 """By what a source begins with."""
 

@@ -77,6 +77,12 @@ class ModelCard:
 COMPILED = "compiled"
 """What the source of a compiled model begins with, before a colon."""
 
+CUDA = "cuda"
+"""What the source of a model on a GPU begins with."""
+
+WAYS = ("", COMPILED, CUDA)
+"""What a source may begin with of a model that is evaluated otherwise than as it is."""
+
 NOTHING = "nothing"
 """What the source begins with of a model that costs nothing, by which the coupling is measured."""
 
@@ -97,6 +103,22 @@ def as_compiled(source: str) -> str:
 def uncompiled(source: str) -> str:
     """The source of the model that the source of a compiled one names."""
     return source.removeprefix(as_compiled(""))
+
+
+def way_of(source: str) -> str:
+    """The one of `WAYS` in which a model is evaluated."""
+    way, colon, _ = source.partition(":")
+    return way if colon and way in WAYS else ""
+
+
+def in_way(way: str, source: str) -> str:
+    """The source of a model that is evaluated in one of `WAYS`."""
+    return f"{way}:{source}" if way else source
+
+
+def of_itself(source: str) -> str:
+    """The source of the model that is evaluated in this or that way."""
+    return source.removeprefix(f"{way}:") if (way := way_of(source)) else source
 
 
 class Model(Protocol):
