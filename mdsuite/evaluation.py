@@ -22,7 +22,16 @@ from mdsuite.plan import FOREIGN, Plan
 from mdsuite.runs import Run
 from mdsuite_driver.models.compiled import load_compiled, package_of
 from mdsuite_driver.models.load import load
-from mdsuite_driver.models.protocol import Configuration, Model, ModelError, as_compiled, is_compiled
+from mdsuite_driver.models.protocol import (
+    COMPILED,
+    WAYS,
+    Configuration,
+    Model,
+    ModelError,
+    in_way,
+    of_itself,
+    way_of,
+)
 from mdsuite_driver.threads import on_threads
 
 ALWAYS, NEVER = "always", "never"
@@ -40,18 +49,18 @@ def with_evaluators(plan: Plan, output: Path, told: Told) -> Plan:
     """
     wanted = plan.campaign.compile
     models = {run.model: None for run in plan.all_runs if run.native is None and not run.model.startswith(FOREIGN)}
-    plain = [model for model in models if not is_compiled(model)]
+    plain = [model for model in models if not way_of(model)]
     begun = {run.id: _begun_with(output, plan, run) for run in plan.all_runs}
     with on_threads(plan.campaign.threads):
         compiled = {model for model in plain if wanted != NEVER and _compile(model, plan, output, told)}
 
     def chosen(run: Run) -> Run:
-        if run.model not in plain:
-            return run
-        ours = begun[run.id] if begun[run.id] is not None else run.model in compiled
-        return dataclasses.replace(run, model=as_compiled(run.model)) if ours else run
+        way = begun[run.id]
+        if way is None:
+            way = COMPILED if run.model in compiled else way_of(run.model)
+        return dataclasses.replace(run, model=in_way(way, of_itself(run.model)))
 
-    doubles = {**plan.doubles, **{as_compiled(model): double for model, double in plan.doubles.items()}}
+    doubles = {in_way(way, of_itself(model)): double for model, double in plan.doubles.items() for way in WAYS}
     return dataclasses.replace(
         plan,
         runs=tuple(map(chosen, plan.runs)),
@@ -69,13 +78,13 @@ def with_evaluators(plan: Plan, output: Path, told: Told) -> Plan:
     )
 
 
-def _begun_with(output: Path, plan: Plan, run: Run) -> bool | None:
-    """Whether what a run has recorded was evaluated compiled; None where it has recorded nothing."""
+def _begun_with(output: Path, plan: Plan, run: Run) -> str | None:
+    """The way in which what a run has recorded was evaluated; None where it has recorded nothing."""
     folder = plan.folder(output, run)
     if not (folder / "run.json").exists() or not recorded_steps(folder):
         return None
     told: Mapping[str, str] = json.loads((folder / "run.json").read_text())
-    return is_compiled(told["model"])
+    return way_of(told["model"])
 
 
 def _compile(source: str, plan: Plan, output: Path, told: Told) -> bool:

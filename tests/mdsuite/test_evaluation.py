@@ -156,6 +156,13 @@ def test_a_run_keeps_the_evaluation_that_it_was_begun_with(short: Path, tmp_path
     assert recorded(tmp_path / "o") == recorded(tmp_path / "whole")
 
 
+def test_a_run_keeps_it_whatever_way_is_named_later(short: Path, tmp_path: Path):
+    for model, picoseconds in ((STUDENT, 0.05), (f"compiled:{STUDENT}", 0.1)):
+        options = ("--model", model, "--compile", "never", "--time-ps", picoseconds)
+        command("run", short, *options, "--output", tmp_path / "o")
+    assert evaluated(tmp_path / "o") == f"{STUDENT}: as it is"
+
+
 class Off:
     """A model that is off by a little."""
 
