@@ -15,7 +15,7 @@ from mdsuite_analysis.mean import students_mean
 from mdsuite_analysis.measurement import Measurement
 from mdsuite_driver.models.compiled import network_of
 from mdsuite_driver.models.load import load
-from mdsuite_driver.models.protocol import COMPILED, NOTHING, ModelError, is_compiled
+from mdsuite_driver.models.protocol import COMPILED, CUDA, NOTHING, ModelError, is_compiled, of_itself, way_of
 
 COUPLING = (
     "LAMMPS with a driver, not recorded (mdsuite)",  # as the peers, which are asked for no output
@@ -37,6 +37,8 @@ OF_NETWORKS = (
     "a batch",
 )
 """Ends of the names of contenders that need a model's network, as the project's own models have one."""
+OF_CPU = ("compiled", "compiled (mdsuite)", "TorchScript", "float32")
+"""Ends of the names of those that have no GPU."""
 
 LEAST = 2
 """Rounds, for an interval."""
@@ -230,7 +232,7 @@ def _groups(
     if is_compiled(source):
         raise InputError(f"{source} is compared with itself compiled anyway; leave {COMPILED}: out")
     given = structures or (bundled_structure_for(source, trust=trust),)
-    able = [name for name in names if not name.endswith(OF_NETWORKS) or _is_network(source, trust=trust)]
+    able = [name for name in names if _is_able(name, source, trust=trust)]
     return [
         [
             Task(
@@ -248,9 +250,15 @@ def _groups(
     ]
 
 
+def _is_able(name: str, source: str, *, trust: bool) -> bool:
+    if way_of(source) == CUDA and name.endswith(OF_CPU):
+        return False
+    return not name.endswith(OF_NETWORKS) or _is_network(source, trust=trust)
+
+
 def _is_network(source: str, *, trust: bool) -> bool:
     try:
-        network_of(load(source, trust=trust))
+        network_of(load(of_itself(source), trust=trust))
     except ModelError:
         return False
     return True

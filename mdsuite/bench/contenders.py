@@ -32,7 +32,7 @@ from mdsuite.structures import configuration, maxwell_velocities, read_structure
 from mdsuite_driver.heap import keep_freed_memory
 from mdsuite_driver.models.batch import evaluator_of
 from mdsuite_driver.models.load import load
-from mdsuite_driver.models.protocol import NOTHING, Configuration, Model, as_compiled
+from mdsuite_driver.models.protocol import CUDA, NOTHING, Configuration, Model, as_compiled, of_itself, way_of
 from mdsuite_driver.threads import take_threads
 
 SPACING = 4.0  # Å, of the grid
@@ -454,16 +454,18 @@ def scripted_evaluations(task: Task) -> float:
 
 
 def torchsim(task: Task) -> float:
-    """TorchSim's velocity Verlet with the model as it is, of all runs as one state."""
+    """TorchSim's velocity Verlet with the model as it is, of all runs as one state, where ours is evaluated."""
     try:
         from mdsuite.bench.torchsim import seconds_a_step  # noqa: PLC0415
     except ImportError as error:
         raise RuntimeError(f"needs the package {error.name}: pip install 'mdsuite[bench]'") from error
-    model = served_model(task)
+    model = served_model(replace(task, model=of_itself(task.model)))
+    device = CUDA if way_of(task.model) == CUDA else "cpu"
     return seconds_a_step(
-        _network_of(model),
+        _network_of(model).to(device),
         model.card.cutoff or 0.0,
         atoms_of(task),
+        device=device,
         n_systems=task.n_runs,
         warm=WARM,
         steps=task.steps,

@@ -82,6 +82,29 @@ def test_the_exponent_of_a_known_cost_is_found(monkeypatch: pytest.MonkeyPatch, 
         assert slope.ci[0] < 1.5 < slope.ci[1]
 
 
+@pytest.mark.parametrize(
+    ("what", "able"),
+    [
+        (benchmarks.STEP, ["LAMMPS with a driver (mdsuite)", "ASE in its process", "TorchSim", "model alone"]),
+        (benchmarks.AT_ONCE, ["runs at once (mdsuite)", "runs in packs (mdsuite)", "TorchSim"]),
+        (benchmarks.BATCHES, ["one after the other", "as a batch"]),
+    ],
+)
+def test_on_a_gpu_those_are_timed_who_can_be_there(
+    monkeypatch: pytest.MonkeyPatch, what: benchmarks.OfModel, able: list[str]
+):
+    asked: list[Task] = []
+
+    def once(of: Task) -> Cost | str:
+        asked.append(of)
+        return cost(1e-3)
+
+    monkeypatch.setattr(interleaved, "_once", once)
+    benchmarks.of_model(what, "cuda:painn-tiny", ["ethanol"], 20, 2, quietly, threads=1, trust=False)
+    assert [each.contender for each in asked] == 2 * able
+    assert {each.model for each in asked} == {"cuda:painn-tiny"}
+
+
 @pytest.mark.parametrize(("unit", "one"), [("evaluation", "an evaluation"), ("step", "a step")])
 def test_what_is_timed_has_its_article(unit: str, one: str):
     assert benchmarks.Benchmark(title="", unit=unit, timed=()).one == one
@@ -248,7 +271,7 @@ def test_torchsim_with_our_network_answers_as_our_model():
     wanted = model.evaluate(configuration(atoms))
     atoms.cell = [1000.0] * 3
     state = torch_sim.initialize_state(atoms, device=torch.device("cpu"), dtype=torch.float64)
-    found = Served(network_of(model), 5.0)(state)
+    found = Served(network_of(model), 5.0, "cpu")(state)
     assert found["energy"].item() == pytest.approx(wanted.energy, abs=1e-12)
     np.testing.assert_allclose(found["forces"].numpy(), wanted.forces, atol=1e-12)
     asked = replace(task("TorchSim", steps=20), model="painn-ultra-tiny", structure="ethanol")
