@@ -156,6 +156,16 @@ def test_a_run_keeps_the_evaluation_that_it_was_begun_with(short: Path, tmp_path
     assert recorded(tmp_path / "o") == recorded(tmp_path / "whole")
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch can use")
+@pytest.mark.parametrize("pack", ["never", "2"])
+def test_a_run_on_a_gpu_that_is_extended_is_the_whole_one_to_the_byte(short: Path, tmp_path: Path, pack: str):
+    for name, picoseconds in (("whole", 0.1), ("parts", 0.05), ("parts", 0.1)):
+        options = ("--model", f"cuda:{STUDENT}", "--replicas", 2, "--pack", pack, "--time-ps", picoseconds)
+        command("run", short, *options, "--output", tmp_path / name)
+    assert evaluated(tmp_path / "whole").startswith(f"{STUDENT}: on a GPU")
+    assert recorded(tmp_path / "parts") == recorded(tmp_path / "whole")
+
+
 def test_a_run_keeps_it_whatever_way_is_named_later(short: Path, tmp_path: Path):
     for model, picoseconds in ((STUDENT, 0.05), (f"compiled:{STUDENT}", 0.1)):
         options = ("--model", model, "--compile", "never", "--time-ps", picoseconds)
