@@ -33,7 +33,8 @@ ROW = 3 * ctypes.sizeof(c_double)  # bytes, of a vector
 MARGIN = 10.0  # Å around the atoms in directions without a lattice vector
 RESTART_END = b"LammpS RestartT"  # written last
 VIRIAL = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))  # LAMMPS' order
-RECORDED = MappingProxyType({"potentials": "f_energies[1]", "kinetics": "f_energies[2]", "couplings": "f_coupled"})
+COUPLED = "f_coupled"  # of what a thermostat has taken, and so not of every run
+RECORDED = MappingProxyType({"potentials": "f_energies[1]", "kinetics": "f_energies[2]", "couplings": COUPLED})
 """Variables of LAMMPS, of all steps of a chunk, and where it has them from."""
 VIRIAL_OF_NINE = itemgetter(*(3 * i + j for i, j in VIRIAL))
 
@@ -428,9 +429,10 @@ class Lammps:
         n_rows = self.instance.extract_fix("energies", constants.LMP_STYLE_GLOBAL, constants.LMP_SIZE_ROWS)
         if n_rows < n:
             raise RuntimeError(f"wanted the energies of {n} steps from LAMMPS, it recorded {n_rows}")
-        table = np.zeros((3, n))
-        names = ["potentials", "kinetics", *(["couplings"] if self._run.thermostat else [])]
-        for row, name in zip(table, names, strict=False):
+        table = np.zeros((len(RECORDED), n))
+        for row, (name, column) in zip(table, RECORDED.items(), strict=True):
+            if column == COUPLED and not self._run.thermostat:
+                continue
             row[:] = self.instance.extract_variable(name)[:n]  # all at once; of a fix itself it is one by one
         return table
 
