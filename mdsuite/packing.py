@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil, inf
 
+import torch
+
 from mdsuite.evaluation import Told, cost_of, unmade
 from mdsuite.packs import AUTO, NEVER, Member
 from mdsuite.runs import Run
 from mdsuite_driver.models.batch import Evaluator, batch_of
 from mdsuite_driver.models.compiled import package_of
 from mdsuite_driver.models.load import load
-from mdsuite_driver.models.protocol import ModelError, is_compiled, uncompiled
+from mdsuite_driver.models.protocol import CUDA, ModelError, is_compiled, uncompiled, way_of
 from mdsuite_driver.threads import on_threads
 
 COUPLING, OF_MEMBER = 2e-4, 1e-4  # s, of a step beside the model, and for each member
@@ -58,15 +60,25 @@ class Packer:
 
 
 def _fastest(batch: Evaluator, run: Run, n_runs: int, jobs: int) -> int:
-    """The size with which all runs end first, by the time of a step; 1 where others gain little."""
-    most = ceil(n_runs / jobs)
+    """The size with which all runs end first, by the time of a step; 1 where others gain little.
+
+    A GPU takes one process at a time, however many ask it; what is around the model is done by all jobs at a time.
+    """
+    places = min(jobs, max(1, n_gpus())) if way_of(run.model) == CUDA else jobs
+    most = ceil(n_runs / places)
     sizes = sorted({1, most, *(2**k for k in range(1, most.bit_length()))})
-    seconds = {
-        size: ceil(ceil(n_runs / size) / jobs) * (_cost(batch, run, size) + COUPLING + size * OF_MEMBER)
-        for size in sizes
-    }
+    seconds = {}
+    for size in sizes:
+        n_packs = ceil(n_runs / size)
+        around = ceil(n_packs / jobs) * (COUPLING + size * OF_MEMBER)
+        seconds[size] = ceil(n_packs / places) * _cost(batch, run, size) + around
     best = min(seconds, key=lambda size: seconds[size])
     return best if seconds[best] < PAYS * seconds[1] else 1
+
+
+def n_gpus() -> int:
+    """That PyTorch can use here."""
+    return torch.cuda.device_count()
 
 
 def _cost(batch: Evaluator, run: Run, size: int) -> float:

@@ -33,6 +33,7 @@ from mdsuite.runs import Coupling, Run, write_run
 from mdsuite.structures import read_structure
 from mdsuite_driver.bundled import inputs_folder
 from mdsuite_driver.models.batch import Batch
+from mdsuite_driver.models.load import load
 
 STUDENT = "painn-ultra-tiny"
 LIMIT = 6.0  # eV/Å, between the largest force of a sound replica and that of a hot one
@@ -283,6 +284,19 @@ def test_as_many_share_a_pack_as_is_fastest(
     monkeypatch.setattr(packing, "_cost", cost)
     members = [Member(run=run, folder=tmp_path) for run in replicas(4)]
     assert packing.Packer("auto", jobs, print)(members) == size
+
+
+@pytest.mark.parametrize(("gpus", "size"), [(0, 8), (1, 8), (2, 4), (4, 2)])
+def test_who_asks_a_gpu_at_a_time_does_not_make_it_faster(
+    gpus: int, size: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr(packing, "n_gpus", lambda: gpus)
+    monkeypatch.setattr(packing, "_cost", lambda _batch, _run, size: 1e-2 + 1e-6 * size)
+    monkeypatch.setattr(packing, "load", lambda _source, *, trust: load(STUDENT, trust=trust))
+    members = [Member(run=replace(run, model=f"cuda:{STUDENT}"), folder=tmp_path) for run in replicas(8)]
+    on_cpus = [Member(run=replace(run, model=STUDENT), folder=tmp_path) for run in replicas(8)]
+    assert packing.Packer("auto", 4, print)(members) == size
+    assert packing.Packer("auto", 4, print)(on_cpus) == 2
 
 
 def test_a_model_that_takes_one_at_a_time_is_alone_and_that_is_said(tmp_path: Path):
