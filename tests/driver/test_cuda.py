@@ -230,6 +230,14 @@ def test_on_a_gpu_it_answers_as_its_model(model: Model, seed_student: str):
 
 
 @needs_gpu
+def test_on_a_gpu_it_is_computed_in_double_precision_too(seed_student: str):
+    doubled = load(f"cuda:{seed_student}")
+    assert isinstance(doubled, Doubling)
+    assert isinstance(doubled.double(), CudaModel)
+    assert doubled.double().card.dtype == "float64"
+
+
+@needs_gpu
 def test_on_a_gpu_the_bits_are_the_same_each_time(model: Model, seed_student: str):
     source = seed_student if isinstance(model, Doubling) else model.card.name
     first, second = (load(f"cuda:{source}") for _ in range(2))

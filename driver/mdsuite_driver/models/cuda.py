@@ -56,15 +56,15 @@ class CudaModel:
 
 
 class DoublingCudaModel(CudaModel):
-    """The same of a model that can be computed in float64 too, which is then done on the CPU."""
+    """The same of a model that can be computed in float64 too."""
 
     def __init__(self, model: Doubling, graph: AtomGraph) -> None:
         super().__init__(model, graph)
         self._doubling = model
 
     def double(self) -> Model:
-        """The model in float64, its weights as they are."""
-        return self._doubling.double()
+        """The model in float64 on the GPU, its weights as they are; raises ModelError as `load_cuda`."""
+        return _placed(self._doubling.double())
 
 
 def load_cuda(location: str, trust: bool) -> Model:
@@ -73,12 +73,16 @@ def load_cuda(location: str, trust: bool) -> Model:
     One of several is chosen by ``CUDA_VISIBLE_DEVICES``.
     """
     os.environ.setdefault(WORKSPACE, FIXED)  # before cuBLAS is used
+    from mdsuite_driver.models.load import load  # noqa: PLC0415  it knows of this module
+
+    return _placed(load(location, trust=trust))
+
+
+def _placed(model: Model) -> Model:
     import torch  # noqa: PLC0415  takes seconds
 
-    from mdsuite_driver.models.load import load  # noqa: PLC0415  it knows of this module
     from mdsuite_driver.models.rooms import Rooms  # noqa: PLC0415
 
-    model = load(location, trust=trust)
     network = network_of(model)
     if not torch.cuda.is_available():
         raise ModelError(

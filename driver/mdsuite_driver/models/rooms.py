@@ -23,7 +23,7 @@ from mdsuite_driver.models.protocol import FloatArray, IntArray, ModelCard
 Record = Callable[[Callable[[], Tensor]], Callable[[], Tensor]]
 """From what is to be done to what does it again, into the very tensor that it gave first."""
 
-KEPT = 8  # rooms, of the memory that each takes
+KEPT = 8  # rooms; each has memory of its own
 SMALLEST, STEPS = 16, 4  # pairs, and sizes from one to its double
 
 
