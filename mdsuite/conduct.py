@@ -12,7 +12,7 @@ from mdsuite.assessed import Assessment
 from mdsuite.assessment import TWIN, assess, examine_models, prepared_twin
 from mdsuite.campaign import Campaign
 from mdsuite.early import integrate_early, limit_of
-from mdsuite.evaluation import with_evaluators
+from mdsuite.evaluation import require_gpus, with_evaluators
 from mdsuite.examination import Examination
 from mdsuite.execution.local import Execute
 from mdsuite.execution.packs import in_packs
@@ -73,6 +73,7 @@ class Conductor:
             open_folder(plan, output)
         with waiting(console, "looking how models are evaluated"):
             plan = with_evaluators(plan, output, console.print)
+            require_gpus(plan)
         examinations = {} if self.agreement else self._examined(plan, output)
         plan, endings, confidences = self._ended(plan, prepared, output)
         if stop.requested and any(each.status is Status.STOPPED for each in endings.values()):

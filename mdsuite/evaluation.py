@@ -24,6 +24,7 @@ from mdsuite_driver.models.compiled import load_compiled, package_of
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import (
     COMPILED,
+    CUDA,
     WAYS,
     Configuration,
     Model,
@@ -76,6 +77,16 @@ def with_evaluators(plan: Plan, output: Path, told: Told) -> Plan:
         ),
         doubles=doubles,
     )
+
+
+def require_gpus(plan: Plan) -> None:
+    """Raise InputError where models are to be evaluated on a GPU and cannot be in this process."""
+    for source in dict.fromkeys(run.model for run in plan.all_runs):
+        if way_of(source) == CUDA:
+            try:
+                load(source, trust=plan.campaign.trust)
+            except ModelError as error:
+                raise InputError(str(error)) from error
 
 
 def _begun_with(output: Path, plan: Plan, run: Run) -> str | None:

@@ -14,7 +14,7 @@ from mdsuite.runs import Run
 from mdsuite_driver.models.batch import Evaluator, batch_of
 from mdsuite_driver.models.compiled import package_of
 from mdsuite_driver.models.load import load
-from mdsuite_driver.models.protocol import CUDA, ModelError, is_compiled, uncompiled, way_of
+from mdsuite_driver.models.protocol import CUDA, ModelError, is_compiled, of_itself, uncompiled, way_of
 from mdsuite_driver.threads import on_threads
 
 COUPLING, OF_MEMBER = 2e-4, 1e-4  # s, of a step beside the model, and for each member
@@ -56,7 +56,8 @@ class Packer:
             why = "" if package.exists() else unmade(source, package, self.told, trust=run.trust, batch=True)
             if why:
                 raise ModelError(why)
-        return batch_of(load(run.model, trust=run.trust))
+        here = way_of(run.model) != CUDA or self.wanted == AUTO  # who times it needs the GPU, who is told does not
+        return batch_of(load(run.model if here else of_itself(run.model), trust=run.trust))
 
 
 def _fastest(batch: Evaluator, run: Run, n_runs: int, jobs: int) -> int:

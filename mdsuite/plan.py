@@ -32,9 +32,10 @@ from mdsuite.structures import (
     perpendicular_widths,
     read_structure,
 )
+from mdsuite_driver.models.cuda import card_for_gpu
 from mdsuite_driver.models.load import load, resolve
 from mdsuite_driver.models.packages import scheme_of
-from mdsuite_driver.models.protocol import ModelCard, ModelError, is_compiled, of_itself, way_of
+from mdsuite_driver.models.protocol import CUDA, ModelCard, ModelError, is_compiled, of_itself, way_of
 from mdsuite_driver.threads import on_threads
 
 MANIFEST = "campaign.json"
@@ -122,9 +123,11 @@ def make_plan(
     _require_distinct(campaign.engine, campaign.engine, "engines")
     sources = [_located(source, foreign=campaign.coupling.accept_foreign) for source in campaign.models]
     doubles = [_located(source, foreign=False) for source in campaign.double]
-    models = _told_apart([_model(source, trust=campaign.trust, threads=campaign.threads) for source in sources])
+    models = _told_apart(
+        [_model(source, trust=campaign.trust, threads=campaign.threads, elsewhere=True) for source in sources]
+    )
     for source in doubles:
-        _model(source, trust=campaign.trust, threads=campaign.threads)
+        _model(source, trust=campaign.trust, threads=campaign.threads, elsewhere=True)
     cards = [card for card, _ in models]
     _require_distinct([card.sha256 for card in cards], campaign.models, "models")
     given = read_structures(campaign)
@@ -206,7 +209,7 @@ def _require_width(card: ModelCard, atoms: Any, name: str) -> None:
 
 def bundled_structure_for(source: str, *, trust: bool) -> str:
     """The first bundled structure that a model is for; raises InputError if there is none, or no such model."""
-    card, _ = _model(_located(source, foreign=True), trust=trust)
+    card, _ = _model(_located(source, foreign=True), trust=trust, elsewhere=True)
     for name in bundled_structures():
         with contextlib.suppress(InputError):  # the next one may be
             require_supported(card, read_structure(name), name)
@@ -365,12 +368,15 @@ def _located(source: str, *, foreign: bool) -> str:
         raise InputError(str(error)) from error
 
 
-def _model(source: str, *, trust: bool, threads: int = 1) -> _Model:
+def _model(source: str, *, trust: bool, threads: int = 1, elsewhere: bool = False) -> _Model:
+    """What is known of a model; of one on a GPU without one, where it is to be evaluated `elsewhere`."""
     if source.startswith(native.PREFIX):
         return native.read_native(source)
     if source.startswith(FOREIGN):
         return _foreign_card(source), None
     try:
+        if elsewhere and way_of(source) == CUDA:
+            return card_for_gpu(of_itself(source), trust=trust), None
         with on_threads(threads) if is_compiled(source) else contextlib.nullcontext():  # as its driver will load it
             return load(source, trust=trust).card, None
     except ModelError as error:

@@ -78,6 +78,15 @@ def load_cuda(location: str, trust: bool) -> Model:
     return _placed(load(location, trust=trust))
 
 
+def card_for_gpu(location: str, *, trust: bool) -> ModelCard:
+    """That of a model which a GPU can evaluate, be there one or not; raises ModelError for another model."""
+    from mdsuite_driver.models.load import load  # noqa: PLC0415
+
+    model = load(location, trust=trust)
+    network_of(model)
+    return model.card
+
+
 def _placed(model: Model) -> Model:
     import torch  # noqa: PLC0415  takes seconds
 
