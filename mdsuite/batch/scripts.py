@@ -76,7 +76,7 @@ class Scripts:
 
 
 def write_scripts(output: Path, asked: Asked, again: Sequence[str]) -> Scripts:
-    """Write both; the gathering job is the command `again`."""
+    """Write both; the gathering job is the command `again`, with as many GPUs where that may evaluate models."""
     folder = output.resolve() / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     scripts = Scripts(array=folder / "array.sh", gather=folder / "gather.sh")
@@ -90,6 +90,7 @@ def write_scripts(output: Path, asked: Asked, again: Sequence[str]) -> Scripts:
         "folder": str(folder),
         "quoted_folder": shlex.quote(str(output.resolve())),
         "python": shlex.quote(sys.executable),
+        "gpus_again": asked.gpus if again[0] == "run" else 0,
         "again": shlex.join([sys.executable, "-m", "mdsuite", *again]),
         "threads": max(asked.cpus // asked.jobs, 1),
     }

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+import torch
 from campaigns import BRIEF, FLAGS, command, results, table, until
 from slurm import private, real, said
 
@@ -22,6 +23,7 @@ from mdsuite.batch.walltime import seconds_left
 from mdsuite.errors import InputError
 from mdsuite.execution.local import visible_gpus
 
+STUDENT = "painn-ultra-tiny"
 SHORT = [*FLAGS, "--replicas", "4", "--time-ps", "0.5", "--no-follow-up"]
 
 
@@ -89,12 +91,36 @@ def test_scripts_are_written_and_nothing_is_submitted(tmp_path: Path):
         assert line in text
     assert f"run-shard '{output}' --shard" in text
     assert subprocess.run(["bash", "-n", str(array)], check=False).returncode == 0
+    assert "--gres=gpu:1" in gather.read_text()
     again = gather.read_text().splitlines()[-1]
     assert "--temperature-K 60.0" in again
     assert "--no-check --no-follow-up" in again.replace("--no-follow-up --no-check", "--no-check --no-follow-up")
     assert len(list((output / "runs").iterdir())) == 4
     assert not (output / "batch" / "submitted.json").exists()
     assert command("cancel", output).exit_code == 2
+
+
+def test_a_campaign_for_gpus_is_submitted_from_where_there_is_none(tmp_path: Path):
+    told = ["--structure", "ethanol", "--time-ps", "0.1", "--replicas", 4, "--no-follow-up"]
+    options = ["--shards", 2, "--time", "10", "--gpus", 1, "--dry-run", "--pack", 2]
+    done = command("submit", "--model", f"cuda:{STUDENT}", *told, *options, "--output", tmp_path / "o")
+    assert done.exit_code == 0, done.output
+    runs = [json.loads(path.read_text()) for path in (tmp_path / "o" / "runs").glob("*/run.json")]
+    assert len(runs) == 4
+    assert all(each["model"].startswith("cuda:") and each["model"].endswith(f"{STUDENT}.pt") for each in runs)
+    assert len(list((tmp_path / "o" / "packs").iterdir())) == 2
+    refused = command(
+        "submit", "--model", "cuda:argon-lj", "--structure", "argon", *options, "--output", tmp_path / "a"
+    )
+    assert (refused.exit_code, "put on a GPU" in refused.output) == (2, True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("asked", [("run", "--model"), ("check",), ("agree", "--engine", "lammps", "--engine", "ase")])
+def test_where_there_is_no_gpu_what_needs_one_is_refused(tmp_path: Path, asked: tuple[str, ...]):
+    refused = command(*asked, f"cuda:{STUDENT}", "--structure", "ethanol", "--output", tmp_path / "o")
+    assert (refused.exit_code, "finds none that it can use here" in refused.output) == (2, True), refused.output
+    assert not list(tmp_path.glob("o/runs/*/segments"))
 
 
 def test_scripts_for_pbs_are_written_and_read_by_a_shell(tmp_path: Path):
@@ -113,6 +139,7 @@ def test_scripts_for_pbs_are_written_and_read_by_a_shell(tmp_path: Path):
     assert "done after" in ended.stdout
     assert command("status", tmp_path / "o").output.startswith("1 of 2 runs done")
     assert not (tmp_path / "queued").exists()
+    assert "ncpus=1:ngpus=1" in gather.read_text()
     assert gather.read_text().splitlines()[-1].startswith("exec ")
 
 
