@@ -28,7 +28,8 @@ HERE = Path(__file__).parent
 CAMPAIGN = HERE / "campaign.toml"
 HELD_OUT = HERE / "held-out.extxyz"
 CONTROL = "ase:mdsuite_driver.zoo:wrong_potential?host=student"
-CONTROL_PS = 2.0
+CONTROL_PS, CONTROL_FS = 2.0, 0.1
+"""In its hot drop atoms come within 0.2 Å of each other, where steps of 0.5 fs are the integrator's error."""
 SEED_START = "../shared/data/seed_students/molecule_0.extxyz"
 LIMIT = 1.0
 """meV/atom/ps, of the drift that production-nve allows."""
@@ -104,7 +105,8 @@ def main(output: Path) -> None:
     for source, folder in checks.items():
         mdsuite("check", source, "--structure", campaign["structures"][0], "--output", folder)
     mdsuite("run", CAMPAIGN, "--output", output / "run")
-    control = ("--engine", "lammps", "--structure", "ethanol", "--time-ps", CONTROL_PS, "--no-follow-up")
+    control = ("--engine", "lammps", "--structure", "ethanol", "--time-ps", CONTROL_PS)
+    control += ("--timestep-fs", CONTROL_FS, "--no-follow-up")
     mdsuite("run", "--model", CONTROL, *control, "--output", output / "control")
     # Where the seed students begin, and with a timestep that leaves the integrator little to answer for.
     seeds = [flag for each in models if Found.is_of_seed(each) for flag in ("--model", each)]
