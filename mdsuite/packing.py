@@ -18,7 +18,8 @@ from mdsuite_driver.models.protocol import CUDA, ModelError, is_compiled, of_its
 from mdsuite_driver.threads import on_threads
 
 COUPLING, OF_MEMBER = 2e-4, 1e-4  # s, of a step beside the model, and for each member
-PAYS = 0.95  # of the time that the runs would take alone
+PAYS = 0.8
+"""Of the time that the runs would take alone; beside others, which are not there when it is timed, packs gain less."""
 
 
 @dataclass(frozen=True, slots=True)
