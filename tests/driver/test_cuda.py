@@ -25,7 +25,7 @@ from mdsuite_driver.models.seed_student import Hyperparameters, SeedStudent
 
 PAINN, ACE = "painn-ultra-tiny", "si-ace"
 GPU = torch.cuda.is_available()
-needs_gpu = pytest.mark.skipif(not GPU, reason="needs a GPU that torch can use")
+needs_gpu = pytest.mark.skipif(not GPU, reason="not run: needs a GPU that torch can use")
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +203,7 @@ def test_what_stays_behind_is_found():
         elsewhere(LeftBehind(network_of(model)), model.card.species or (), model.card.dtype)
 
 
-@pytest.mark.skipif(GPU, reason="there is a GPU")
+@pytest.mark.skipif(GPU, reason="not run: there is a GPU")
 def test_without_a_gpu_it_is_said_what_is_missing():
     with pytest.raises(ModelError, match="finds none that it can use here; install torch for CUDA"):
         load(f"cuda:{PAINN}")

@@ -115,7 +115,7 @@ def test_a_campaign_for_gpus_is_submitted_from_where_there_is_none(tmp_path: Pat
     assert (refused.exit_code, "put on a GPU" in refused.output) == (2, True)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="not run: there is a GPU")
 @pytest.mark.parametrize("asked", [("run", "--model"), ("check",), ("agree", "--engine", "lammps", "--engine", "ase")])
 def test_where_there_is_no_gpu_what_needs_one_is_refused(tmp_path: Path, asked: tuple[str, ...]):
     refused = command(*asked, f"cuda:{STUDENT}", "--structure", "ethanol", "--output", tmp_path / "o")

@@ -156,7 +156,7 @@ def test_a_run_keeps_the_evaluation_that_it_was_begun_with(short: Path, tmp_path
     assert recorded(tmp_path / "o") == recorded(tmp_path / "whole")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch can use")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="not run: needs a GPU that torch can use")
 @pytest.mark.parametrize("pack", ["never", "2"])
 def test_a_run_on_a_gpu_that_is_extended_is_the_whole_one_to_the_byte(short: Path, tmp_path: Path, pack: str):
     for name, picoseconds in (("whole", 0.1), ("parts", 0.05), ("parts", 0.1)):
