@@ -31,8 +31,9 @@ def _completing(names: Callable[[], Iterable[str]], *, files: bool = True) -> Co
 def _models() -> list[str]:
     from mdsuite_driver.bundled import bundled_models  # noqa: PLC0415  with each of these only where it is asked for
     from mdsuite_driver.models.packages import OURS  # noqa: PLC0415
+    from mdsuite_driver.models.protocol import WAYS  # noqa: PLC0415
 
-    return [*bundled_models(), *(f"{scheme}:" for scheme in OURS)]
+    return [*bundled_models(), *(f"{each}:" for each in (*OURS, *filter(None, WAYS)))]
 
 
 def _structures() -> list[str]:

@@ -14,7 +14,7 @@ from mdsuite.runs import Run
 from mdsuite_driver.models.batch import Evaluator, batch_of
 from mdsuite_driver.models.compiled import package_of
 from mdsuite_driver.models.load import load
-from mdsuite_driver.models.protocol import CUDA, ModelError, is_compiled, of_itself, uncompiled, way_of
+from mdsuite_driver.models.protocol import COMPILED, CUDA, ModelError, of_itself, way_of
 from mdsuite_driver.threads import on_threads
 
 COUPLING, OF_MEMBER = 2e-4, 1e-4  # s, of a step beside the model, and for each member
@@ -51,8 +51,8 @@ class Packer:
         return self._batches[run.model]
 
     def _made(self, run: Run) -> Evaluator:
-        if is_compiled(run.model):
-            source = uncompiled(run.model)
+        if way_of(run.model) == COMPILED:
+            source = of_itself(run.model)
             package = package_of(load(source, trust=run.trust), batch=True)
             why = "" if package.exists() else unmade(source, package, self.told, trust=run.trust, batch=True)
             if why:

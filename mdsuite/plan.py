@@ -35,7 +35,7 @@ from mdsuite.structures import (
 from mdsuite_driver.models.cuda import card_for_gpu
 from mdsuite_driver.models.load import load, resolve
 from mdsuite_driver.models.packages import scheme_of
-from mdsuite_driver.models.protocol import CUDA, ModelCard, ModelError, is_compiled, of_itself, way_of
+from mdsuite_driver.models.protocol import COMPILED, CUDA, ModelCard, ModelError, in_way, of_itself, way_of
 from mdsuite_driver.threads import on_threads
 
 MANIFEST = "campaign.json"
@@ -354,7 +354,7 @@ def _located(source: str, *, foreign: bool) -> str:
     if source.startswith(native.PREFIX):
         return native.located(source)
     if way := way_of(source):
-        return f"{way}:{_located(of_itself(source), foreign=foreign)}"
+        return in_way(way, _located(of_itself(source), foreign=foreign))
     if source.startswith("ase:"):
         location, colon, factory = source.removeprefix("ase:").rpartition(":")
         return f"ase:{Path(location).resolve()}{colon}{factory}" if location.endswith(".py") else source
@@ -375,9 +375,10 @@ def _model(source: str, *, trust: bool, threads: int = 1, elsewhere: bool = Fals
     if source.startswith(FOREIGN):
         return _foreign_card(source), None
     try:
-        if elsewhere and way_of(source) == CUDA:
+        way = way_of(source)
+        if elsewhere and way == CUDA:
             return card_for_gpu(of_itself(source), trust=trust), None
-        with on_threads(threads) if is_compiled(source) else contextlib.nullcontext():  # as its driver will load it
+        with on_threads(threads) if way == COMPILED else contextlib.nullcontext():  # as its driver will load it
             return load(source, trust=trust).card, None
     except ModelError as error:
         raise InputError(str(error)) from error

@@ -15,7 +15,7 @@ from mdsuite_analysis.mean import students_mean
 from mdsuite_analysis.measurement import Measurement
 from mdsuite_driver.models.compiled import network_of
 from mdsuite_driver.models.load import load
-from mdsuite_driver.models.protocol import COMPILED, CUDA, NOTHING, ModelError, is_compiled, of_itself, way_of
+from mdsuite_driver.models.protocol import COMPILED, CUDA, NOTHING, ModelError, of_itself, way_of
 
 COUPLING = (
     "LAMMPS with a driver, not recorded (mdsuite)",  # as the peers, which are asked for no output
@@ -229,7 +229,7 @@ def _require(rounds: int) -> None:
 def _groups(
     names: Sequence[str], source: str, structures: Sequence[str], steps: int, *, threads: int, trust: bool
 ) -> list[list[Task]]:
-    if is_compiled(source):
+    if way_of(source) == COMPILED:
         raise InputError(f"{source} is compared with itself compiled anyway; leave {COMPILED}: out")
     given = structures or (bundled_structure_for(source, trust=trust),)
     able = [name for name in names if _is_able(name, source, trust=trust)]

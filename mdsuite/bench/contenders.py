@@ -32,7 +32,7 @@ from mdsuite.structures import configuration, maxwell_velocities, read_structure
 from mdsuite_driver.heap import keep_freed_memory
 from mdsuite_driver.models.batch import evaluator_of
 from mdsuite_driver.models.load import load
-from mdsuite_driver.models.protocol import CUDA, NOTHING, Configuration, Model, as_compiled, of_itself, way_of
+from mdsuite_driver.models.protocol import COMPILED, CUDA, NOTHING, Configuration, Model, in_way, of_itself, way_of
 from mdsuite_driver.threads import take_threads
 
 SPACING = 4.0  # Å, of the grid
@@ -476,7 +476,7 @@ def torchsim(task: Task) -> float:
 
 def _compiled(measure: Measure) -> Measure:
     def compiled(task: Task) -> float:
-        return measure(replace(task, model=as_compiled(task.model)))
+        return measure(replace(task, model=in_way(COMPILED, task.model)))
 
     return compiled
 

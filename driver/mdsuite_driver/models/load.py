@@ -13,6 +13,7 @@ from typing import Any
 
 from mdsuite_driver.bundled import bundled_models
 from mdsuite_driver.models.protocol import (
+    COMPILED,
     CUDA,
     DOUBLE,
     NOTHING,
@@ -20,9 +21,8 @@ from mdsuite_driver.models.protocol import (
     Model,
     ModelError,
     first_line,
-    is_compiled,
+    in_way,
     of_itself,
-    uncompiled,
     way_of,
 )
 
@@ -36,16 +36,8 @@ def load(source: str, *, trust: bool = False) -> Model:
     Code and pickles from files run only with `trust`. Raises ModelError saying what was wanted, what came and what
     to do.
     """
-    if way_of(of_itself(source)) and way_of(source):
-        raise ModelError(f"{source} names two ways of evaluating a model; leave one of them out")
-    if is_compiled(source):  # before what imports ase
-        from mdsuite_driver.models.compiled import load_compiled  # noqa: PLC0415  it loads the model by this
-
-        return load_compiled(uncompiled(source), trust)
-    if way_of(source) == CUDA:
-        from mdsuite_driver.models.cuda import load_cuda  # noqa: PLC0415
-
-        return load_cuda(of_itself(source), trust)
+    if way := way_of(source):  # before what imports ase
+        return _in_way(way, of_itself(source), trust=trust)
     if source.startswith(f"{NOTHING}:"):
         from mdsuite_driver.models.nothing import load_nothing  # noqa: PLC0415
 
@@ -62,6 +54,15 @@ def load(source: str, *, trust: bool = False) -> Model:
     checkpoint = _read(path, trust=trust)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return _loader(path, checkpoint)(name, checkpoint, sha256)
+
+
+def _in_way(way: str, location: str, *, trust: bool) -> Model:
+    from mdsuite_driver.models.compiled import load_compiled  # noqa: PLC0415  they load the model by this
+    from mdsuite_driver.models.cuda import load_cuda  # noqa: PLC0415
+
+    if way_of(location):
+        raise ModelError(f"{in_way(way, location)} names two ways of evaluating a model; leave one of them out")
+    return {COMPILED: load_compiled, CUDA: load_cuda}[way](location, trust)
 
 
 def in_double(model: Model) -> Model:

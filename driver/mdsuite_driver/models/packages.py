@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from mdsuite_driver.models.ase_calculator import AseModel, load_ase_calculator, typed
-from mdsuite_driver.models.protocol import COMPILED, CUDA, NOTHING, Model, ModelCard, ModelError, first_line
+from mdsuite_driver.models.protocol import NOTHING, Model, ModelCard, ModelError, first_line
 
 GROUP = "mdsuite.models"
 
@@ -242,18 +242,6 @@ def _ase(location: str, trust: bool) -> Model:
     return load_ase_calculator(f"ase:{location}", trust=trust)
 
 
-def _compiled(location: str, trust: bool) -> Model:
-    from mdsuite_driver.models.compiled import load_compiled  # noqa: PLC0415  it loads the model by what loads this
-
-    return load_compiled(location, trust)
-
-
-def _cuda(location: str, trust: bool) -> Model:
-    from mdsuite_driver.models.cuda import load_cuda  # noqa: PLC0415  as that does
-
-    return load_cuda(location, trust)
-
-
 def _nothing(location: str, trust: bool) -> Model:
     from mdsuite_driver.models.nothing import load_nothing  # noqa: PLC0415
 
@@ -261,13 +249,7 @@ def _nothing(location: str, trust: bool) -> Model:
 
 
 OURS: Mapping[str, Load] = MappingProxyType(
-    {
-        "ase": _ase,
-        COMPILED: _compiled,
-        CUDA: _cuda,
-        NOTHING: _nothing,
-        **{name: each.load for name, each in PACKAGES.items()},
-    }
+    {"ase": _ase, NOTHING: _nothing, **{name: each.load for name, each in PACKAGES.items()}}
 )
 """By what a source begins with."""
 

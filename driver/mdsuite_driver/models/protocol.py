@@ -90,21 +90,6 @@ DOUBLE = "float64"
 """What the card of a model says that computes in double precision."""
 
 
-def is_compiled(source: str) -> bool:
-    """Whether a source names the model of another source, compiled."""
-    return source.startswith(f"{COMPILED}:")
-
-
-def as_compiled(source: str) -> str:
-    """The source of the same model, compiled."""
-    return f"{COMPILED}:{source}"
-
-
-def uncompiled(source: str) -> str:
-    """The source of the model that the source of a compiled one names."""
-    return source.removeprefix(as_compiled(""))
-
-
 def way_of(source: str) -> str:
     """The one of `WAYS` in which a model is evaluated."""
     way, colon, _ = source.partition(":")
