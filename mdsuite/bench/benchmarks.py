@@ -232,7 +232,9 @@ def _groups(
     if way_of(source) == COMPILED:
         raise InputError(f"{source} is compared with itself compiled anyway; leave {COMPILED}: out")
     given = structures or (bundled_structure_for(source, trust=trust),)
-    able = [name for name in names if _is_able(name, source, trust=trust)]
+    without_network = () if _is_network(source, trust=trust) else OF_NETWORKS
+    left_out = (*without_network, *(OF_CPU if way_of(source) == CUDA else ()))
+    able = [name for name in names if not name.endswith(left_out)]
     return [
         [
             Task(
@@ -248,12 +250,6 @@ def _groups(
         ]
         for structure in given
     ]
-
-
-def _is_able(name: str, source: str, *, trust: bool) -> bool:
-    if way_of(source) == CUDA and name.endswith(OF_CPU):
-        return False
-    return not name.endswith(OF_NETWORKS) or _is_network(source, trust=trust)
 
 
 def _is_network(source: str, *, trust: bool) -> bool:
