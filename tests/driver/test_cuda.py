@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import factories
 import numpy as np
 import pytest
 import torch
@@ -21,7 +22,6 @@ from mdsuite_driver.models.load import load
 from mdsuite_driver.models.protocol import Configuration, Doubling, Evaluation, Model, ModelError
 from mdsuite_driver.models.rooms import KEPT, SMALLEST, Rooms, room_for
 from mdsuite_driver.models.sameness import questions, require_same
-from mdsuite_driver.models.seed_student import Hyperparameters, SeedStudent
 
 PAINN, ACE = "painn-ultra-tiny", "si-ace"
 GPU = torch.cuda.is_available()
@@ -30,13 +30,7 @@ needs_gpu = pytest.mark.skipif(not GPU, reason="not run: needs a GPU that torch 
 
 @pytest.fixture(scope="module")
 def seed_student(tmp_path_factory: pytest.TempPathFactory) -> str:
-    torch.manual_seed(0)
-    network = SeedStudent(Hyperparameters(hidden=8, n_interactions=2, n_rbf=6, cutoff=5.0, max_z=20))
-    for parameter in network.parameters():
-        nn.init.normal_(parameter, std=0.3)
-    file = tmp_path_factory.mktemp("students") / "student.pt"
-    torch.save(network.state_dict(), file)
-    return str(file)
+    return factories.seed_student(tmp_path_factory.mktemp("students"))
 
 
 @pytest.fixture(params=[PAINN, ACE, "seed student"])
@@ -106,7 +100,7 @@ def test_a_lone_atom_has_the_energy_of_its_model(model: Model):
 
 
 class Off:
-    """Rooms that leave something of what was there before."""
+    """Rooms that leave out the last pairs."""
 
     def __init__(self, model: Model, pairs: int) -> None:
         self._rooms = Rooms(network_of(model), model.card, torch.device("cpu"), anew)

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from ase.build import bulk
 
 from mdsuite.runs import Run, Start
 from mdsuite.structures import maxwell_velocities
 from mdsuite_driver.models.protocol import Configuration, Evaluation, ModelCard
+from mdsuite_driver.models.seed_student import Hyperparameters, SeedStudent
 
 LJ = "ase:ase.calculators.lj:LennardJones?sigma=3.4&epsilon=0.0104&rc=6.5&smooth=True"
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -25,6 +27,17 @@ def argon(n: int = 2, *, sheared: bool = False, rotated: bool = False, noise: fl
         atoms.rotate(37, (1, 2, 3), rotate_cell=True)
     atoms.rattle(noise, seed=1)
     return atoms
+
+
+def seed_student(folder: Path) -> str:
+    """The file of a small seed student with random weights."""
+    torch.manual_seed(0)
+    network = SeedStudent(Hyperparameters(hidden=8, n_interactions=2, n_rbf=6, cutoff=5.0, max_z=20))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    file = folder / "student.pt"
+    torch.save(network.state_dict(), file)
+    return str(file)
 
 
 class PairPotential:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import factories
 import numpy as np
 import pytest
 import torch
@@ -24,7 +25,6 @@ from mdsuite_driver.models.compiled import CompiledModel, cache_folder, load_com
 from mdsuite_driver.models.load import in_double, load
 from mdsuite_driver.models.protocol import Configuration, Evaluation, Model, ModelCard, ModelError
 from mdsuite_driver.models.sameness import require_same
-from mdsuite_driver.models.seed_student import Hyperparameters, SeedStudent
 from mdsuite_driver.threads import on_threads
 
 STUDENT = "painn-ultra-tiny"
@@ -85,13 +85,7 @@ def require_same_answers(source: str, structure: str, within: float) -> None:
 @pytest.fixture(scope="module")
 def seed_student(students: Path) -> str:
     """A small seed student with random weights; it is compiled into the cache once."""
-    torch.manual_seed(0)
-    network = SeedStudent(Hyperparameters(hidden=8, n_interactions=2, n_rbf=6, cutoff=5.0, max_z=20))
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    file = students / "student.pt"
-    torch.save(network.state_dict(), file)
-    return str(file)
+    return factories.seed_student(students)
 
 
 @pytest.mark.parametrize("structure", ["ethanol", "uracil", "aspirin"])

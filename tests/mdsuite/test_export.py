@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import factories
 import numpy as np
 import pytest
 import torch
@@ -26,7 +27,6 @@ from mdsuite_driver.models.graph import Energy, EnergyAndGradient
 from mdsuite_driver.models.load import load
 from mdsuite_driver.models.painn import PaiNN, PaiNNConfig, checkpoint
 from mdsuite_driver.models.protocol import Configuration, Evaluation, Model, ModelCard, ModelError
-from mdsuite_driver.models.seed_student import Hyperparameters, SeedStudent
 
 ORGANIC = (1, 6, 7, 8)
 
@@ -45,13 +45,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A small seed student with random weights."""
-    torch.manual_seed(0)
-    network = SeedStudent(Hyperparameters(hidden=8, n_interactions=2, n_rbf=6, cutoff=5.0, max_z=20))
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    file = tmp_path_factory.mktemp("model") / "student.pt"
-    torch.save(network.state_dict(), file)
-    return str(file)
+    return factories.seed_student(tmp_path_factory.mktemp("model"))
 
 
 def exported(source: str, output: Path, target: str, *flags: str) -> Result:

@@ -273,6 +273,7 @@ def test_what_cannot_share_a_system_is_alone(changes: dict[str, object]):
         ({1: 1.0, 2: 2.6}, 2, 1),  # two at a time are as fast alone
         ({1: 1.0, 2: 1.2}, 2, 2),
         ({1: 5.0, 2: 11.0, 4: 30.0}, 1, 1),
+        ({1: 3.2, 2: 6.0}, 2, 1),  # what is gained by the clock is not, beside others
     ],
 )
 def test_as_many_share_a_pack_as_is_fastest(
